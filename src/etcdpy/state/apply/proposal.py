@@ -1,0 +1,122 @@
+"""What the log carries for clients: one request, its id, and how both become the bytes of an entry.
+
+An entry's data is an InternalRaftRequest: the request in the field whose number names its kind, and a header with the
+request id in field 100. The hot kinds are spliced from the client's own bytes, which are already a valid message; they
+are not decoded and encoded again.
+
+3.4 and 3.5 members also write a bare v2 `Request` (attributes, cluster version). Readers try InternalRaftRequest first:
+a v2 Request's method string sits in field 2, where InternalRaftRequest has an embedded message, so that parse fails or
+yields nothing known, and the second form is tried (facts 7.5).
+
+Source: raft_internal.proto.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError, Message
+
+from etcdpy.base.invariant import InvariantError
+from etcdpy.base.varint import encode_varint
+from etcdpy.pb import etcdserver_pb2, raft_internal_pb2, rpc_pb2
+
+# Kinds are field numbers of InternalRaftRequest.
+V2: Final = 2
+RANGE: Final = 3
+PUT: Final = 4
+DELETE_RANGE: Final = 5
+TXN: Final = 6
+COMPACTION: Final = 7
+LEASE_GRANT: Final = 8
+LEASE_REVOKE: Final = 9
+ALARM: Final = 10
+LEASE_CHECKPOINT: Final = 11
+CLUSTER_VERSION_SET: Final = 1300
+CLUSTER_MEMBER_ATTR_SET: Final = 1301
+DOWNGRADE_INFO_SET: Final = 1302
+
+REQUEST_TYPES: Final[dict[int, type[Message]]] = {
+    RANGE: rpc_pb2.RangeRequest,
+    PUT: rpc_pb2.PutRequest,
+    DELETE_RANGE: rpc_pb2.DeleteRangeRequest,
+    TXN: rpc_pb2.TxnRequest,
+    COMPACTION: rpc_pb2.CompactionRequest,
+    LEASE_GRANT: rpc_pb2.LeaseGrantRequest,
+    LEASE_REVOKE: rpc_pb2.LeaseRevokeRequest,
+    ALARM: rpc_pb2.AlarmRequest,
+    LEASE_CHECKPOINT: rpc_pb2.LeaseCheckpointRequest,
+}
+_NAMES: Final = {
+    field.number: field.name for field in raft_internal_pb2.InternalRaftRequest.DESCRIPTOR.fields if field.number > 2
+}
+_TAGS: Final = {kind: encode_varint(kind << 3 | 2) for kind in REQUEST_TYPES}
+_HEADER_TAG: Final = encode_varint(100 << 3 | 2)
+
+
+class Proposal:
+    """One request on its way through the log. `request` is a protobuf message of `REQUEST_TYPES[kind]`, or a v2 Request."""
+
+    __slots__ = ("kind", "request_id", "request")
+
+    def __init__(self, kind: int, request_id: int, request: Any) -> None:
+        self.kind = kind
+        self.request_id = request_id
+        self.request = request
+
+
+def encode_internal(kind: int, request_id: int, body: bytes) -> bytes:
+    """Return the data of an entry: `body` is the serialized request of `kind`."""
+    header = b"\x08" + encode_varint(request_id)
+    return b"".join((_TAGS[kind], encode_varint(len(body)), body, _HEADER_TAG, encode_varint(len(header)), header))
+
+
+def encode_v2_put(request_id: int, path: str, value: str) -> bytes:
+    """Return the data of the bare v2 PUT by which a 3.5 member publishes its attributes and the cluster version."""
+    return etcdserver_pb2.Request(
+        ID=request_id,
+        Method=b"PUT",
+        Path=path.encode(),
+        Val=value.encode(),
+        Dir=False,
+        PrevValue=b"",
+        PrevIndex=0,
+        Expiration=0,
+        Wait=False,
+        Since=0,
+        Recursive=False,
+        Sorted=False,
+        Quorum=False,
+        Time=0,
+        Stream=False,
+    ).SerializeToString()
+
+
+def decode_entry_data(data: bytes) -> Proposal:
+    """Return what an entry of another member, or of an earlier life of this one, asks for.
+
+    Raise InvariantError when it is nothing we know: to skip it would let members diverge.
+    """
+    try:
+        internal = raft_internal_pb2.InternalRaftRequest.FromString(data)
+    except DecodeError:
+        return _decode_v2(data)
+    for field, value in internal.ListFields():
+        if field.number == V2:
+            return Proposal(V2, value.ID, value)
+        if field.name in _KIND_BY_NAME:
+            return Proposal(_KIND_BY_NAME[field.name], internal.header.ID or internal.ID, value)
+    return _decode_v2(data)
+
+
+_KIND_BY_NAME: Final = {name: number for number, name in _NAMES.items() if name not in ("header", "ID")}
+
+
+def _decode_v2(data: bytes) -> Proposal:
+    try:
+        request = etcdserver_pb2.Request.FromString(data)
+    except DecodeError as error:
+        raise InvariantError(f"an entry of {len(data)} bytes is no request: {error}") from error
+    if not request.Method:
+        raise InvariantError(f"an entry of {len(data)} bytes holds no request that this version knows")
+    return Proposal(V2, request.ID, request)
