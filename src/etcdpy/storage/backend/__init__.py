@@ -1,0 +1,5 @@
+"""The live key-value store: LMDB under a write buffer."""
+
+from etcdpy.storage.backend.backend import Backend
+
+__all__ = ["Backend"]

@@ -1,0 +1,359 @@
+"""The key-value store of a member: LMDB under a write buffer.
+
+    put, delete --> live buffer --freeze--> frozen buffer --commit--> LMDB
+    get, scan   <-- live buffer <---------- frozen buffer <---------- one long-lived read transaction
+
+Theory
+  * LMDB at its consistent index, plus the WAL after it, is the truth. The effects of entries, their consistent index,
+    the term: all in one LMDB transaction, always.
+  * A buffer freezes only at a boundary: right after end_entry (or end_batch), when no effect of a half-applied entry is
+    in it. Then poll() freezes: every `batch_interval_seconds`, at `batch_limit` operations, or at 16 MiB.
+  * One buffer is on its way to disk at a time. Who reads sees the sum: live over frozen over LMDB. The read transaction
+    is renewed before the frozen buffer is dropped.
+  * Nothing here blocks but open, flush and close. poll() moves the commit, the export and the defragmentation forward.
+  * Any failure poisons the backend: every later write, read or poll raises StorageError. The member stops, a restart
+    finds the last commit and replays the WAL.
+
+Not thread-safe: one thread, the event loop's, calls everything. It knows no asyncio; `wake` is called on the worker
+thread when poll() has something new to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import lmdb
+
+from etcdpy.base.invariant import InvariantError, StorageError
+from etcdpy.storage.backend.commit import Commit, Table, Tables, empty_tables
+from etcdpy.storage.backend.generation import MAP_BYTES, Generation, Store
+from etcdpy.storage.backend.reader import Item, Reader, scan_merged
+from etcdpy.storage.backend.worker import Worker
+from etcdpy.storage.schema import buckets, meta
+from etcdpy.storage.schema.buckets import Bucket
+
+# A buffer of this size freezes at once: it bounds what one commit writes.
+FREEZE_BYTES: Final = 16 * 1024 * 1024
+# With a commit in flight and this much waiting, apply must pause: it bounds memory.
+CONGESTED_BYTES: Final = 64 * 1024 * 1024
+# What an item costs beside its value: key, page header, dict entry.
+ITEM_BYTES: Final = 64
+# A killed child's reader slot pins pages until somebody checks.
+READER_CHECK_SECONDS: Final = 10.0
+
+assert FREEZE_BYTES < CONGESTED_BYTES
+
+_MISSING: Final[Any] = object()
+_EMPTY: Final = empty_tables()
+
+
+class _Poisoned:
+    """Stands in the place of the buffers after a failure: whoever touches them learns of it."""
+
+    def __init__(self, error: StorageError) -> None:
+        self._error = error
+
+    def __getitem__(self, bucket: int) -> NoReturn:
+        raise StorageError(f"the backend has failed: {self._error}") from self._error
+
+
+class Backend:
+    """The buckets of one member. Make it with `Backend.open`."""
+
+    def __init__(
+        self,
+        store: Store,
+        generation: Generation,
+        *,
+        batch_interval_seconds: float,
+        batch_limit: int,
+        map_size: int,
+        wake: Callable[[], None] | None,
+    ) -> None:
+        self._store = store
+        self._generation = generation
+        self._batch_interval_seconds = batch_interval_seconds
+        self._batch_limit = batch_limit
+        self._map_size = map_size
+        self._worker = Worker(wake)
+        self._live: Any = empty_tables()  # Tables, or _Poisoned.
+        self._frozen: Any = _EMPTY
+        self._ops = 0  # Operations in the live buffer.
+        self._bytes = 0  # Their size, about.
+        self._frozen_bytes = 0
+        self._boundary_ops = 0  # Invariant: equals _ops exactly when no entry is half applied.
+        self._commit: Commit | None = None
+        self._holder: object | None = None  # Who holds further commits back: an export or a defragmentation.
+        self._is_commit_asked = False
+        self._dirty_since: float | None = None
+        self._next_reader_check = 0.0
+        self._error: StorageError | None = None
+        self._is_closed = False
+        self._renew_reader()
+        self._index = meta.decode_u64(self._reader.get(buckets.META, meta.CONSISTENT_INDEX))
+        self._term = meta.decode_u64(self._reader.get(buckets.META, meta.TERM))
+        self._frozen_index = self._committed_index = self._index
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path | str | os.PathLike[str],
+        *,
+        batch_interval_seconds: float = 0.1,
+        batch_limit: int = 10_000,
+        map_size: int = MAP_BYTES,
+        wake: Callable[[], None] | None = None,
+    ) -> Backend:
+        """Open the store in `directory`/store (a member's folder); make an empty one where there is none."""
+        store = Store(Path(directory) / "store")
+        try:
+            path = store.find_current()
+            if path is None:
+                path = store.begin_generation()
+                generation = Generation(path, map_size=map_size)
+                store.finish_generation(path, origin="new")
+            else:
+                generation = Generation(path, map_size=map_size)
+            return cls(
+                store,
+                generation,
+                batch_interval_seconds=batch_interval_seconds,
+                batch_limit=batch_limit,
+                map_size=map_size,
+                wake=wake,
+            )
+        except (lmdb.Error, OSError) as error:
+            store.close()
+            raise StorageError(f"cannot open the store {store.directory}: {error}") from error
+        except BaseException:
+            store.close()
+            raise
+
+    # -- writing
+
+    def put(self, bucket: Bucket, key: bytes, value: bytes) -> None:
+        """Set a key, in the live buffer."""
+        self._live[bucket][key] = value
+        self._ops += 1
+        self._bytes += len(value) + ITEM_BYTES
+
+    def delete(self, bucket: Bucket, key: bytes) -> None:
+        """Remove a key; nothing happens where it is not there."""
+        self._live[bucket][key] = None
+        self._ops += 1
+        self._bytes += ITEM_BYTES
+
+    def end_entry(self, index: int, term: int) -> None:
+        """All effects of the entry at `index` are in the buffer: move the consistent index with them."""
+        if index < self._index:
+            raise InvariantError(f"consistent index would go back from {self._index} to {index}")
+        self._index = index
+        self._term = term
+        self._boundary_ops = self._ops
+        if self._ops >= self._batch_limit or self._bytes >= FREEZE_BYTES:
+            self._maybe_freeze()
+
+    def end_batch(self) -> None:
+        """Writes outside of entries (a compaction's slice, bootstrap) are complete. Never inside an entry."""
+        self._boundary_ops = self._ops
+
+    # -- reading
+
+    def get(self, bucket: Bucket, key: bytes) -> bytes | None:
+        """Return the value of a key."""
+        value = self._live[bucket].get(key, _MISSING)
+        if value is _MISSING:
+            value = self._frozen[bucket].get(key, _MISSING)
+            if value is _MISSING:
+                return self._reader.get(bucket, key)
+        return value  # type: ignore[no-any-return]
+
+    def get_many(self, bucket: Bucket, keys: Iterable[bytes]) -> list[bytes | None]:
+        """Return the values of many keys, in their order."""
+        live: Table = self._live[bucket]
+        frozen: Table = self._frozen[bucket]
+        if bucket in buckets.WITH_LONG_KEYS:
+            return [self.get(bucket, key) for key in keys]
+        get, db = self._reader.get_stored, self._reader.dbs[bucket]
+        if not live and not frozen:
+            return [get(key, None, db) for key in keys]
+        return [live[key] if key in live else frozen[key] if key in frozen else get(key, None, db) for key in keys]
+
+    def scan(
+        self, bucket: Bucket, start: bytes, end: bytes | None, limit: int = 0, reverse: bool = False
+    ) -> list[Item]:
+        """Return the items with start <= key < end (None: to the last), sorted, `limit` at most (0: all)."""
+        overlay = _items_between(self._frozen[bucket], start, end)
+        overlay.update(_items_between(self._live[bucket], start, end))
+        return scan_merged(self._reader, overlay, bucket, start, end, limit, reverse)
+
+    @property
+    def consistent_index(self) -> int:
+        """Index of the last entry that was ended; its effects are readable, not necessarily on disk."""
+        return self._index
+
+    @property
+    def term(self) -> int:
+        """Term of that entry."""
+        return self._term
+
+    @property
+    def committed_index(self) -> int:
+        """The consistent index on disk."""
+        return self._committed_index
+
+    # -- committing
+
+    def poll(self, now: float) -> None:
+        """Move on what can be moved without blocking. Call it every turn; `now` is a monotonic clock."""
+        if self._error is not None:
+            raise StorageError(f"the backend has failed: {self._error}") from self._error
+        try:
+            if self._commit is not None:
+                if self._commit.advance():
+                    self._reap()
+            elif self._is_commit_due(now):
+                self._maybe_freeze()
+            if now >= self._next_reader_check:
+                self._next_reader_check = now + READER_CHECK_SECONDS
+                self._generation.env.reader_check()
+        except (lmdb.Error, StorageError) as error:
+            self._poison(error)
+
+    def commit_soon(self) -> None:
+        """Have the next poll freeze what is there, without waiting for the interval. Watch `committed_index`."""
+        self._is_commit_asked = True
+
+    def is_congested(self) -> bool:
+        """Return whether apply must pause: the disk is behind."""
+        return self._bytes >= CONGESTED_BYTES and (self._commit is not None or self._holder is not None)
+
+    def has_work(self) -> bool:
+        """Return whether poll() wants to be called again at once, not only by the next tick."""
+        return self._commit is not None and (not self._commit.needs_thread() or self._worker.is_done())
+
+    def flush(self) -> None:
+        """Commit everything, blocking. At a boundary only."""
+        if self._boundary_ops != self._ops:
+            raise InvariantError("flush inside of an entry")
+        while True:
+            if self._error is not None:
+                raise StorageError(f"the backend has failed: {self._error}") from self._error
+            try:
+                if self._commit is None and not self._maybe_freeze():
+                    return
+                self._finish_commit()
+            except (lmdb.Error, StorageError) as error:
+                self._poison(error)
+
+    def close(self) -> None:
+        """Commit what is complete, unless the backend has failed, and let go of everything."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            if self._error is None and self._boundary_ops == self._ops:
+                self.flush()
+        finally:
+            self._let_go()
+
+    # -- sizes
+
+    def size_bytes(self) -> int:
+        """Return the size of the database with its free pages, and of what waits: etcd's dbSize."""
+        return self._file_bytes + self._bytes + self._frozen_bytes
+
+    def size_in_use_bytes(self) -> int:
+        """Return the size without free pages: etcd's dbSizeInUse."""
+        return self._used_bytes + self._bytes + self._frozen_bytes
+
+    # -- inner works
+
+    def _is_commit_due(self, now: float) -> bool:
+        if not self._ops and self._index == self._frozen_index:
+            return False
+        if self._dirty_since is None:
+            self._dirty_since = now
+        return (
+            now - self._dirty_since >= self._batch_interval_seconds
+            or self._ops >= self._batch_limit
+            or self._bytes >= FREEZE_BYTES
+            or self._is_commit_asked
+        )
+
+    def _maybe_freeze(self) -> bool:
+        """Start a commit of the live buffer, if it is dirty, at a boundary, and nothing stands in the way."""
+        if self._commit is not None or self._holder is not None or self._boundary_ops != self._ops:
+            return False
+        if not self._ops and self._index == self._frozen_index:
+            return False
+        tables: Tables = self._live
+        if self._index != self._frozen_index:
+            tables[buckets.META][meta.CONSISTENT_INDEX] = meta.encode_u64(self._index)
+            tables[buckets.META][meta.TERM] = meta.encode_u64(self._term)
+        self._commit = Commit(self._generation, self._worker, tables, buffer_bytes=self._bytes, buffer_items=self._ops)
+        self._frozen = tables
+        self._frozen_bytes = self._bytes
+        self._frozen_index = self._index
+        self._live = empty_tables()
+        self._ops = self._boundary_ops = self._bytes = 0
+        self._dirty_since = None
+        self._is_commit_asked = False
+        return True
+
+    def _finish_commit(self) -> None:
+        """Bring the commit in flight to disk, blocking."""
+        commit = self._commit
+        while commit is not None:
+            if commit.needs_thread():
+                self._worker.wait()
+            if commit.advance():
+                self._reap()
+                return
+
+    def _reap(self) -> None:
+        """The frozen buffer is on disk: read it from there from now on."""
+        old_reader = self._reader
+        self._renew_reader()
+        old_reader.close()
+        self._commit = None
+        self._frozen = _EMPTY
+        self._frozen_bytes = 0
+        self._committed_index = self._frozen_index
+
+    def _renew_reader(self) -> None:
+        self._reader = Reader(self._generation)
+        page_bytes = self._generation.env.stat()["psize"]
+        self._file_bytes = (self._generation.env.info()["last_pgno"] + 1) * page_bytes
+        self._used_bytes = min(self._file_bytes, self._reader.pages_in_use() * page_bytes)
+
+    def _poison(self, error: Exception) -> NoReturn:
+        failure = error if isinstance(error, StorageError) else StorageError(f"backend: {error}")
+        self._error = failure
+        self._live = self._frozen = _Poisoned(failure)
+        raise failure from error
+
+    def _let_go(self) -> None:
+        if self._worker.is_busy:
+            self._worker.wait()
+        if self._commit is not None:
+            self._abandon_commit()
+        self._worker.close()
+        self._reader.close()
+        self._generation.close()
+        self._store.close()
+
+    def _abandon_commit(self) -> None:
+        assert self._commit is not None
+        self._commit.abandon()
+
+
+def _items_between(table: Table, start: bytes, end: bytes | None) -> Table:
+    if not table:
+        return {}
+    if end is None:
+        return {key: value for key, value in table.items() if key >= start}
+    return {key: value for key, value in table.items() if start <= key < end}
