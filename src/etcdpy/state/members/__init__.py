@@ -1,0 +1,4 @@
+from etcdpy.state.members.member import Member
+from etcdpy.state.members.roster import Roster
+
+__all__ = ["Member", "Roster"]

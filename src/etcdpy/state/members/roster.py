@@ -97,6 +97,14 @@ class Roster:
         self._v2store.set(f"{MEMBERS_PREFIX}/{format_id(member_id)}/attributes", changed.attributes_json())
         self._keep(changed, mirror=mirror)
 
+    def update_peer_urls(self, changed: Member, *, mirror: bool) -> None:
+        member = self._members.get(changed.id)
+        if member is None:
+            raise InvariantError(f"peer URLs of member {changed.id:x}, which the roster has never seen")
+        member = member.with_peer_urls(changed.peer_urls)
+        self._v2store.set(f"{MEMBERS_PREFIX}/{format_id(member.id)}/raftAttributes", member.raft_attributes_json())
+        self._keep(member, mirror=mirror)
+
     def set_version(self, version: str, *, mirror: bool) -> None:
         self._v2store.set(VERSION_PATH, version)
         self.version = version

@@ -1,0 +1,82 @@
+"""Between calls and tickets: who waits for which answer.
+
+The service knows tickets only; here a ticket is a call. A call whose client has gone stays here until its answer
+comes, and then the answer is dropped by the transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from etcdpy.api.v3.header import HeaderEncoder
+from etcdpy.api.v3.tasks import TaskOwner
+from etcdpy.base.errors import INTERNAL, EtcdError
+from etcdpy.server.service import Service
+from etcdpy.state.apply.applier import Result
+from etcdpy.transport.grpc.call import Call
+
+
+class Dispatcher:
+    """Turns unary calls into requests of the service and its answers into responses."""
+
+    def __init__(self, service: Service, header: HeaderEncoder, tasks: TaskOwner) -> None:
+        self._service = service
+        self._header = header
+        self._tasks = tasks
+        self._calls: dict[int, Call] = {}
+        self._next_ticket = 1
+        service.deliver = self.deliver
+
+    def propose(self, call: Call, kind: int, request: Any, body: bytes) -> None:
+        """Answer `call` with what comes of proposing `request`."""
+        self._service.submit(self.take_ticket(call), kind, request, body)
+
+    def take_ticket(self, call: Call) -> int:
+        ticket = self._next_ticket
+        self._next_ticket = ticket + 1
+        self._calls[ticket] = call
+        return ticket
+
+    def deliver(self, answers: Sequence[tuple[int, Result]]) -> None:
+        """Send the answers of one turn. The sessions flush when the turn ends."""
+        pop, encode = self._calls.pop, self._header.encode
+        for ticket, result in answers:
+            call = pop(ticket)
+            if isinstance(result, EtcdError):
+                call.fail(result.code, result.text)
+            else:
+                call.respond(encode(result.revision) + result.body)
+
+    def answer_later(self, call: Call, work: Awaitable[bytes]) -> None:
+        """Answer `call` with the message that `work` returns, or with the EtcdError that it raises."""
+
+        async def wait_and_answer() -> None:
+            try:
+                call.respond(await work)
+            except EtcdError as error:
+                call.fail(error.code, error.text)
+
+        self._tasks.start(wait_and_answer())
+
+
+def refuse(call: Call, error: EtcdError | DecodeError) -> None:
+    """Answer a request that never gets past the API."""
+    if isinstance(error, EtcdError):
+        call.fail(error.code, error.text)
+    else:
+        call.fail(INTERNAL, f"grpc: error unmarshalling request: {error}")
+
+
+def unary(parse: Callable[[bytes], Any], handle: Callable[[Call, Any], None]) -> Callable[[Call], None]:
+    """Return a unary handler: `parse` is a message class's FromString; `handle` raises EtcdError to refuse."""
+
+    def handle_call(call: Call) -> None:
+        try:
+            handle(call, parse(call.message))
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)
+
+    return handle_call

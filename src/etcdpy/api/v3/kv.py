@@ -1,0 +1,83 @@
+"""The KV service: validate, hand to the service, nothing else.
+
+Source: etcdserverpb.KV; checks as in upstream's api/v3rpc/key.go.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from etcdpy.api.v3.dispatch import Dispatcher, refuse
+from etcdpy.base.errors import EtcdError
+from etcdpy.pb import rpc_pb2
+from etcdpy.server.service import Service
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.mvcc.txn import is_txn_readonly, is_txn_serializable
+from etcdpy.state.mvcc.validate import (
+    check_delete_request,
+    check_put_request,
+    check_range_request,
+    check_txn_request,
+)
+from etcdpy.transport.grpc.call import Call
+
+_parse_put = rpc_pb2.PutRequest.FromString
+_parse_range = rpc_pb2.RangeRequest.FromString
+_parse_delete = rpc_pb2.DeleteRangeRequest.FromString
+_parse_txn = rpc_pb2.TxnRequest.FromString
+_parse_compaction = rpc_pb2.CompactionRequest.FromString
+
+
+class KvApi:
+    """Handlers of etcdserverpb.KV. Hot: no task, no future and no wrapper per call."""
+
+    def __init__(self, service: Service, dispatcher: Dispatcher, *, txn_ops_max: int) -> None:
+        self._service = service
+        self._dispatcher = dispatcher
+        self._txn_ops_max = txn_ops_max
+
+    def put(self, call: Call) -> None:
+        try:
+            body = call.message
+            request = _parse_put(body)
+            check_put_request(request)
+            self._dispatcher.propose(call, kinds.PUT, request, body)
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)
+
+    def range(self, call: Call) -> None:
+        try:
+            request = _parse_range(call.message)
+            check_range_request(request)
+            self._service.submit_range(self._dispatcher.take_ticket(call), request)
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)
+
+    def delete_range(self, call: Call) -> None:
+        try:
+            body = call.message
+            request = _parse_delete(body)
+            check_delete_request(request)
+            self._dispatcher.propose(call, kinds.DELETE_RANGE, request, body)
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)
+
+    def txn(self, call: Call) -> None:
+        try:
+            body = call.message
+            request = _parse_txn(body)
+            check_txn_request(request, self._txn_ops_max)
+            if is_txn_readonly(request):
+                ticket = self._dispatcher.take_ticket(call)
+                self._service.submit_readonly_txn(ticket, request, serializable=is_txn_serializable(request))
+            else:
+                self._dispatcher.propose(call, kinds.TXN, request, body)
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)
+
+    def compact(self, call: Call) -> None:
+        try:
+            body = call.message
+            self._dispatcher.propose(call, kinds.COMPACTION, _parse_compaction(body), body)
+        except (EtcdError, DecodeError) as error:
+            refuse(call, error)

@@ -1,0 +1,47 @@
+"""The unary half of the Lease service; the keep-alive stream is in `lease_keepalive`.
+
+Source: etcdserverpb.Lease.
+"""
+
+from __future__ import annotations
+
+from etcdpy.api.v3.dispatch import Dispatcher, unary
+from etcdpy.api.v3.header import HeaderEncoder
+from etcdpy.base.ids import RequestIdGenerator
+from etcdpy.pb import rpc_pb2
+from etcdpy.server.lessor import LeaseClerk
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.transport.grpc.call import Call
+
+_POSITIVE_INT64 = (1 << 63) - 1
+
+
+class LeaseApi:
+    """Handlers of LeaseGrant, LeaseRevoke, LeaseTimeToLive and LeaseLeases."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, header: HeaderEncoder, clerk: LeaseClerk, request_ids: RequestIdGenerator
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._header = header
+        self._clerk = clerk
+        self._ids = request_ids
+        self.grant = unary(rpc_pb2.LeaseGrantRequest.FromString, self._grant)
+        self.revoke = unary(rpc_pb2.LeaseRevokeRequest.FromString, self._revoke)
+        self.time_to_live = unary(rpc_pb2.LeaseTimeToLiveRequest.FromString, self._time_to_live)
+        self.leases = unary(rpc_pb2.LeaseLeasesRequest.FromString, self._leases)
+
+    def _grant(self, call: Call, request: rpc_pb2.LeaseGrantRequest) -> None:
+        # The id is chosen before proposing: every member must grant the same one.
+        while request.ID == 0:
+            request.ID = self._ids.next_id() & _POSITIVE_INT64
+        self._dispatcher.propose(call, kinds.LEASE_GRANT, request, request.SerializeToString())
+
+    def _revoke(self, call: Call, request: rpc_pb2.LeaseRevokeRequest) -> None:
+        self._dispatcher.propose(call, kinds.LEASE_REVOKE, request, call.message)
+
+    def _time_to_live(self, call: Call, request: rpc_pb2.LeaseTimeToLiveRequest) -> None:
+        call.respond(self._header.complete(self._clerk.time_to_live(request)))
+
+    def _leases(self, call: Call, request: rpc_pb2.LeaseLeasesRequest) -> None:
+        call.respond(self._header.complete(self._clerk.leases()))

@@ -1,0 +1,141 @@
+"""Bootstrap: from a data directory, or from nothing, to a member that can be driven.
+
+    fresh      member id from the peer URLs, cluster id from the member ids, WAL with one ConfChangeAddNode, term 1
+    restart    newest .snap that the WAL knows -> v2 store, roster; backend at its own index; WAL after the snapshot
+    take-over  a bbolt `db` of a Go member and no store of ours: imported first, then as a restart
+
+A fresh member is made by writing what a restart would find, so there is one way into life, not two. Replayed entries
+reach the v2 store and the roster again; the backend skips those at or below its consistent index.
+
+Upstream: server/etcdserver/bootstrap.go, raft.go (startNode, restartNode).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from etcdpy.base.ids import compute_cluster_id, compute_member_id
+from etcdpy.base.invariant import StorageError
+from etcdpy.pb import etcdserver_pb2, raft_pb2
+from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, Entry, HardState, Snapshot
+from etcdpy.state.members import Member as ClusterMember
+from etcdpy.state.v2store import V2Store
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.snap import Snapshotter
+from etcdpy.storage.wal import Wal, WalSnapshot, valid_snapshot_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What makes a new member who it is. A restarted one reads its ids from the WAL."""
+
+    name: str
+    initial_advertise_peer_urls: tuple[str, ...]
+    initial_cluster_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where a member keeps its files: `<data-dir>/member/{wal,snap,store}`; the WAL may live elsewhere."""
+
+    member: Path
+    wal: Path
+
+    @property
+    def snap(self) -> Path:
+        return self.member / "snap"
+
+    def make(self) -> None:
+        """Create what is missing, for the owner's eyes only."""
+        for folder in (self.member.parent, self.member, self.snap):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Recovered:
+    """Everything that a member starts from."""
+
+    member_id: int
+    cluster_id: int
+    wal: Wal
+    snapshotter: Snapshotter
+    snapshot: Snapshot  # empty when there is none
+    hard_state: HardState
+    entries: list[Entry]  # the log after the snapshot
+    v2store: V2Store
+    is_new: bool
+
+
+def recover(folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = False) -> Recovered:
+    """Return the member that `folders` hold; make a new one of a one-member cluster where they hold none.
+
+    Raises StorageError where the files are not to be trusted.
+    """
+    folders.make()
+    snapshotter = Snapshotter(folders.snap)
+    if Wal.exists(folders.wal):
+        return _restart(folders, snapshotter, unsafe_no_fsync)
+    return _start(folders, snapshotter, identity, unsafe_no_fsync)
+
+
+def check_backend(recovered: Recovered, backend: Backend) -> None:
+    """Raise StorageError when the backend is older than the snapshot that the log begins with."""
+    if backend.consistent_index < recovered.snapshot.index:
+        raise StorageError(
+            f"the store has applied index {backend.consistent_index}, but the log begins after the snapshot at "
+            f"index {recovered.snapshot.index}: the entries between are gone"
+        )
+
+
+def _start(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsafe_no_fsync: bool) -> Recovered:
+    urls = identity.initial_advertise_peer_urls
+    member_id = compute_member_id(urls, identity.initial_cluster_token)
+    cluster_id = compute_cluster_id([member_id])
+    metadata = etcdserver_pb2.Metadata(NodeID=member_id, ClusterID=cluster_id).SerializeToString()
+    wal = Wal.create(folders.wal, metadata, unsafe_no_fsync=unsafe_no_fsync)
+    myself = ClusterMember(id=member_id, peer_urls=tuple(sorted(urls)), name=identity.name)
+    entry = Entry(1, 1, ENTRY_CONF_CHANGE, _encode_add_node(myself))
+    hard_state = HardState(term=1, vote=0, commit=1)
+    wal.persist(wal.encode([entry], hard_state))
+    return Recovered(
+        member_id=member_id,
+        cluster_id=cluster_id,
+        wal=wal,
+        snapshotter=snapshotter,
+        snapshot=Snapshot(),
+        hard_state=hard_state,
+        entries=[entry],
+        v2store=V2Store(),
+        is_new=True,
+    )
+
+
+def _encode_add_node(member: ClusterMember) -> bytes:
+    return raft_pb2.ConfChange(
+        id=0, type=raft_pb2.ConfChangeAddNode, node_id=member.id, context=member.to_json().encode()
+    ).SerializeToString()
+
+
+def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) -> Recovered:
+    snapshot = snapshotter.load_newest_available(valid_snapshot_entries(folders.wal)) or Snapshot()
+    v2store = V2Store()
+    if not snapshot.is_empty():
+        v2store.recovery(snapshot.data)
+    wal, contents = Wal.open(
+        folders.wal, WalSnapshot(index=snapshot.index, term=snapshot.term), unsafe_no_fsync=unsafe_no_fsync
+    )
+    metadata = etcdserver_pb2.Metadata.FromString(contents.metadata)
+    return Recovered(
+        member_id=metadata.NodeID,
+        cluster_id=metadata.ClusterID,
+        wal=wal,
+        snapshotter=snapshotter,
+        snapshot=snapshot,
+        hard_state=contents.hard_state,
+        entries=contents.entries,
+        v2store=v2store,
+        is_new=False,
+    )
+
+

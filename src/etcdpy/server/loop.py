@@ -1,0 +1,222 @@
+"""The driver: makes a member's effects happen on a real disk, once per event-loop turn.
+
+    submit -> pending --(turn ends)--> raft -> write: fdatasync -> committed -> apply -> answers, watch events
+
+Proposals gather until the loop's turn ends, across all connections, so that one write and one fdatasync carry them all.
+While the disk thread syncs batch n, proposals gather into batch n+1. When at most two wait and the thread is idle, the
+sync happens right here: waking a thread and being woken costs more than a quick disk (design section 2).
+
+Whatever goes wrong with the disk, or in apply, ends the member: `failed` is told once, nothing is acknowledged after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
+from etcdpy.server.disk import DiskThread
+from etcdpy.server.effects import Apply, Write
+from etcdpy.server.member import Member
+from etcdpy.state.apply.applier import Applier, Result
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.wal import Wal
+
+# More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
+INLINE_PROPOSALS_MAX: Final = 2
+# An inline sync slower than this holds up everybody: use the thread for a while instead.
+INLINE_SYNC_SECONDS_MAX: Final = 0.001
+INLINE_PENALTY_WRITES: Final = 64
+# While the backend is congested nothing else may wake us up.
+CONGESTION_POLL_SECONDS: Final = 0.005
+
+
+class Consumer(Protocol):
+    """Who takes what the loop brings about: the service."""
+
+    def on_results(self, results: list[tuple[int, Result | None]]) -> None:
+        """Requests were applied: (request id, what the proposer is told)."""
+
+    def close_read_round(self) -> bytes | None:
+        """Return the context of a new round for the reads that gathered, or None when there are none."""
+
+    def on_reads_confirmed(self, context: bytes, index: int) -> None:
+        """Reads of the round `context` may be answered once `index` is applied."""
+
+    def on_turn_end(self, applied_index: int) -> None:
+        """Everything that could be applied now is."""
+
+    def on_leader_change(self, leader_id: int, *, is_self: bool) -> None: ...
+
+    def on_conf_change(self, entry: Entry) -> None: ...
+
+    def on_failure(self, error: BaseException) -> None: ...
+
+
+class MemberLoop:
+    """Owns the turn. Everything here runs on the event loop's thread, except the jobs given to `disk`."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        member: Member,
+        wal: Wal,
+        disk: DiskThread,
+        applier: Applier,
+        backend: Backend,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._loop = loop
+        self._stopwatch = stopwatch
+        self._member = member
+        self._wal = wal
+        self._disk = disk
+        self._applier = applier
+        self._backend = backend
+        self._consumer: Consumer | None = None
+        self._pending: list[Entry] = []
+        self._writes_in_flight = 0
+        self._to_apply: deque[Apply] = deque()
+        self._is_scheduled = False
+        self._inline_penalty = 0
+        self.has_failed = False
+
+    def start(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self.schedule()
+
+    # -- in
+
+    def propose(self, entry: Entry) -> None:
+        self._pending.append(entry)
+        if not self._is_scheduled:
+            self.schedule()
+
+    def tick(self) -> None:
+        self._member.tick()
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Make sure that a turn follows."""
+        if not self._is_scheduled and not self.has_failed:
+            self._is_scheduled = True
+            self._loop.call_soon(self._guard, self._turn)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is on its way: no proposal, no write, no entry to apply."""
+        return not (self._pending or self._writes_in_flight or self._to_apply or self._is_scheduled)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop for ever; tell the consumer once."""
+        if not self.has_failed:
+            self.has_failed = True
+            assert self._consumer is not None
+            self._consumer.on_failure(error)
+
+    # -- the turn
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        if self.has_failed:
+            return
+        try:
+            step()
+        except Exception as error:  # a broken disk or our own bug: the member ends, see the module's text
+            self.fail(error)
+
+    def _turn(self) -> None:
+        self._is_scheduled = False
+        member, consumer = self._member, self._consumer
+        assert consumer is not None
+        if self._pending and not self._writes_in_flight and member.leader_id:
+            batch, self._pending = self._pending, []
+            member.propose(batch)
+        if member.leader_id:
+            context = consumer.close_read_round()
+            if context is not None:
+                member.read_index(context)
+        self._pump()
+
+    def _pump(self) -> None:
+        member, consumer = self._member, self._consumer
+        assert consumer is not None
+        while (effects := member.take_effects()) is not None:
+            write = effects.write
+            if write is not None and self._is_worth_the_thread(write):
+                self._write_on_thread(write)  # before applying: the disk and we then work at once
+                write = None
+            if effects.leader_changed:
+                consumer.on_leader_change(member.leader_id, is_self=member.is_leader)
+                self.schedule()
+            for context, index in effects.confirmed_reads:
+                consumer.on_reads_confirmed(context, index)
+            if effects.apply is not None:
+                self._to_apply.append(effects.apply)
+                self._apply_waiting()
+            if write is not None:
+                self._write_inline(write)
+        if self._to_apply:  # the backend was congested: is it still?
+            self._apply_waiting()
+        self._backend.poll(self._loop.time())
+        consumer.on_turn_end(member.applied_index)
+
+    # -- disk
+
+    def _is_worth_the_thread(self, write: Write) -> bool:
+        return (
+            len(write.entries) > INLINE_PROPOSALS_MAX
+            or self._writes_in_flight > 0
+            or self._inline_penalty > 0
+            or not self._disk.is_idle
+        )
+
+    def _write_on_thread(self, write: Write) -> None:
+        self._inline_penalty = max(0, self._inline_penalty - 1)
+        self._writes_in_flight += 1
+        batch = self._wal.encode(write.entries, write.hard_state)
+        self._disk.submit(lambda: self._wal.persist(batch), lambda error: self._on_written(write, error))
+
+    def _write_inline(self, write: Write) -> None:
+        batch = self._wal.encode(write.entries, write.hard_state)
+        started = self._stopwatch()
+        self._wal.persist(batch)
+        if self._stopwatch() - started > INLINE_SYNC_SECONDS_MAX:
+            self._inline_penalty = INLINE_PENALTY_WRITES
+        self._member.persisted(write)
+
+    def _on_written(self, write: Write, error: BaseException | None) -> None:
+        self._writes_in_flight -= 1
+        if error is not None:
+            self.fail(error)
+            return
+        self._guard(lambda: self._after_write(write))
+
+    def _after_write(self, write: Write) -> None:
+        self._member.persisted(write)
+        # Hand the next batch to the disk before applying this one: both then happen at once.
+        self._turn()
+
+    # -- apply
+
+    def _apply_waiting(self) -> None:
+        while self._to_apply:
+            if self._backend.is_congested():
+                self._loop.call_later(CONGESTION_POLL_SECONDS, self.schedule)
+                return
+            self._apply(self._to_apply.popleft())
+
+    def _apply(self, apply: Apply) -> None:
+        assert self._consumer is not None
+        results: list[tuple[int, Result | None]] = []
+        apply_entry, append = self._applier.apply_entry, results.append
+        for entry in apply.entries:
+            if entry.type == ENTRY_NORMAL:
+                append(apply_entry(entry))
+            else:
+                self._consumer.on_conf_change(entry)
+        self._member.applied(apply)
+        self._consumer.on_results(results)

@@ -1,0 +1,146 @@
+"""The member: a machine of values around raft (design section 4).
+
+    in    propose, read_index, tick, step, persisted(write), applied(apply), apply_conf_change
+    out   take_effects() -> Effects
+
+It decides what is written, sent and applied, and in which order; it never does it. `server.loop` drives it with real
+disks and sockets, a simulator with virtual ones.
+
+Rules
+  * A write is handed out once, in log order; the driver persists them in that order, one at a time.
+  * Only entries that this member's own disk holds are handed out for applying.
+  * A change of nothing but the commit index is not worth a write of its own: it travels with the next one. The commit
+    index is a hint after a crash, never a promise (paper, figure 2: it is volatile).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etcdpy.base.invariant import InvariantError
+from etcdpy.pb.raft_values import ConfState, Entry, HardState, Message
+from etcdpy.raft.constants import LEADER, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD
+from etcdpy.raft.rawnode import RawNode
+from etcdpy.raft.storage import MemoryStorage
+from etcdpy.server.effects import Apply, Effects, Write
+
+
+class Member:
+    """One raft node and its log in memory. Not thread-safe: one thread owns it."""
+
+    def __init__(self, node: RawNode, storage: MemoryStorage, hard_state: HardState) -> None:
+        self._node = node
+        self._storage = storage
+        self._written = hard_state  # term and vote as on disk or in a write that was handed out
+        self._deferred: HardState | None = None  # a commit index that waits for the next write
+        self._leader_id = 0
+        self.applied_index = 0  # Invariant: <= committed_index, and only `applied` moves it.
+        self.committed_index = hard_state.commit
+
+    # -- what a caller may know
+
+    @property
+    def leader_id(self) -> int:
+        return self._leader_id
+
+    @property
+    def is_leader(self) -> bool:
+        return self._node.basic_status().role == LEADER
+
+    @property
+    def term(self) -> int:
+        return self._node.basic_status().term
+
+    @property
+    def last_index(self) -> int:
+        return self._storage.last_index()
+
+    # -- in
+
+    def propose(self, entries: list[Entry]) -> None:
+        """Append a batch to the log. Raise raft's ProposalDropped when there is no leader to take it."""
+        self._node.propose_entries(entries)
+
+    def propose_conf_change(self, change: Any) -> None:
+        self._node.propose_conf_change(change)
+
+    def apply_conf_change(self, change: Any) -> ConfState:
+        return self._node.apply_conf_change(change)
+
+    def read_index(self, context: bytes) -> None:
+        """Ask for the index that a linearizable read must see; it comes back in `confirmed_reads`."""
+        self._node.read_index(context)
+
+    def tick(self) -> None:
+        self._node.tick()
+
+    def campaign(self) -> None:
+        self._node.campaign()
+
+    def step(self, message: Message) -> None:
+        self._node.step(message)
+
+    def persisted(self, write: Write) -> None:
+        """`write` is on disk: the log may build on it."""
+        if write.snapshot is not None:
+            self._storage.apply_snapshot(write.snapshot)
+        if write.entries:
+            self._storage.append(write.entries)
+        for response in write.responses:
+            self._node.step(response)
+
+    def applied(self, apply: Apply) -> None:
+        """Every entry of `apply` has become state."""
+        last = apply.entries[-1].index
+        if last <= self.applied_index:
+            raise InvariantError(f"applied index would go back from {self.applied_index} to {last}")
+        self.applied_index = last
+        for response in apply.responses:
+            self._node.step(response)
+
+    # -- out
+
+    def take_effects(self) -> Effects | None:
+        """Return what must be done next, or None when there is nothing."""
+        if not self._node.has_ready():
+            return None
+        ready = self._node.ready()
+        effects = Effects()
+        if ready.soft_state is not None and ready.soft_state.leader_id != self._leader_id:
+            self._leader_id = ready.soft_state.leader_id
+            effects.leader_changed = True
+        for state in ready.read_states:
+            effects.confirmed_reads.append((state.context, state.index))
+        for message in ready.messages:
+            if message.to == LOCAL_APPEND_THREAD:
+                effects.write = self._make_write(message)
+            elif message.to == LOCAL_APPLY_THREAD:
+                self.committed_index = message.entries[-1].index
+                effects.apply = Apply(message.entries, message.responses)
+            else:
+                effects.messages.append(message)
+        return effects
+
+    def take_deferred(self) -> Write | None:
+        """Return the commit index that no write carried so far: for a clean stop."""
+        if self._deferred is None:
+            return None
+        write = Write([], self._deferred, None, [], must_sync=True)
+        self._deferred = None
+        return write
+
+    def _make_write(self, message: Message) -> Write | None:
+        hard_state = None
+        if message.term or message.vote or message.commit:
+            hard_state = HardState(message.term, message.vote, message.commit)
+        voted = hard_state is not None and (hard_state.term, hard_state.vote) != (self._written.term, self._written.vote)
+        if not (message.entries or message.snapshot is not None or voted or message.responses):
+            self._deferred = hard_state or self._deferred
+            return None
+        if hard_state is None:
+            hard_state = self._deferred
+        self._deferred = None
+        if hard_state is not None:
+            self._written = hard_state
+        must_sync = bool(message.entries) or voted or message.snapshot is not None
+        return Write(message.entries, hard_state, message.snapshot, message.responses, must_sync)

@@ -1,0 +1,90 @@
+"""Linearizable reads: one confirmation round serves all reads that gathered meanwhile (thesis 6.4).
+
+    gathering --(turn ends)--> round in flight --(leader confirmed)--> waits for its index --(applied)--> answered
+
+Rules
+  * A read joins a round only before the round is asked for: a confirmation never serves a read that came after it.
+  * A round's context is never used twice (etcd issue 20418).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+
+class Read:
+    """One waiting reader. `kind` and `request` as for proposals; READ_INDEX has no request."""
+
+    __slots__ = ("ticket", "kind", "request")
+
+    def __init__(self, ticket: int, kind: int, request: Any) -> None:
+        self.ticket = ticket
+        self.kind = kind
+        self.request = request
+
+
+class Round:
+    __slots__ = ("reads", "deadline", "index")
+
+    def __init__(self, reads: list[Read], deadline: float) -> None:
+        self.reads = reads
+        self.deadline = deadline
+        self.index: int | None = None  # what must be applied first; None until the leader confirmed
+
+
+class ReadQueue:
+    """The rounds of this member, oldest first."""
+
+    def __init__(self) -> None:
+        self._gathering: list[Read] = []
+        self._rounds: OrderedDict[bytes, Round] = OrderedDict()
+
+    def add(self, read: Read) -> bool:
+        """Let a read gather; return whether it is the first, so that a round must be asked for."""
+        self._gathering.append(read)
+        return len(self._gathering) == 1
+
+    def start_round(self, context: bytes, deadline: float) -> bool:
+        """Close the gathering as a round of its own; return whether anybody gathered."""
+        if not self._gathering:
+            return False
+        self._rounds[context] = Round(self._gathering, deadline)
+        self._gathering = []
+        return True
+
+    def confirm(self, context: bytes, index: int) -> None:
+        """The leader was still leader when it answered: this round may be served once `index` is applied."""
+        confirmed = self._rounds.get(context)
+        if confirmed is not None:
+            confirmed.index = index
+
+    def take_ready(self, applied_index: int) -> list[Read]:
+        """Return and forget the reads whose index is applied."""
+        if not self._rounds:
+            return []
+        ready: list[Read] = []
+        for context in list(self._rounds):
+            waiting = self._rounds[context]
+            if waiting.index is not None and waiting.index <= applied_index:
+                ready += waiting.reads
+                del self._rounds[context]
+        return ready
+
+    def take_expired(self, now: float) -> list[Read]:
+        """Return and forget the reads whose round was not confirmed or applied in time."""
+        expired: list[Read] = []
+        while self._rounds:
+            context, oldest = next(iter(self._rounds.items()))
+            if oldest.deadline > now:
+                break
+            expired += oldest.reads
+            del self._rounds[context]
+        return expired
+
+    def take_all(self) -> list[Read]:
+        """Return and forget every read: the member stops."""
+        reads = self._gathering + [read for waiting in self._rounds.values() for read in waiting.reads]
+        self._gathering = []
+        self._rounds.clear()
+        return reads

@@ -1,0 +1,286 @@
+"""The service: requests in, answers out, as plain values (design sections 4 and 8).
+
+    submit(ticket, kind, request, body)  ...  deliver([(ticket, Answer | EtcdError), ...])
+
+A ticket is the caller's own number; it comes back with the answer, once. Answers of one turn are delivered together. No
+object of the transport comes in here and nothing that goes out is bound to this process: a front end in another
+process could stand on the other side. Tickets below zero are the service's own: `call` awaits them.
+
+What may be refused before anything is proposed: too large, too many in flight, no space (facts 1.4). A request that
+was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from etcdpy.base.errors import EtcdError, NoSpace, RequestTooLarge, RequestTooManyRequests, Stopped, Timeout
+from etcdpy.base.ids import RequestIdGenerator
+from etcdpy.pb import rpc_pb2
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
+from etcdpy.server.loop import MemberLoop
+from etcdpy.server.member import Member
+from etcdpy.server.quota import Quota
+from etcdpy.server.reads import Read, ReadQueue
+from etcdpy.state.alarm import NOSPACE
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.applier import Result
+from etcdpy.state.apply.proposal import Proposal, encode_internal, encode_v2_put
+from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.store import Store
+
+# Upstream's maxGapBetweenApplyAndCommitIndex: committed entries that wait to be applied.
+UNAPPLIED_ENTRIES_MAX: Final = 5000
+# A read that only wants to know that everything before it is applied.
+READ_INDEX: Final = 0
+# Proposals of the server itself (lease expiry, alarms): nobody waits for them.
+NOBODY: Final = 0
+
+Deliver = Callable[[Sequence[tuple[int, Result]]], None]
+
+
+class Observer(Protocol):
+    """Parts of the server that follow what is applied: watches, compaction, snapshots, publishing."""
+
+    def on_applied(self, results: list[tuple[int, Result | None]]) -> None: ...
+
+    def on_turn_end(self, applied_index: int) -> None: ...
+
+    def on_leader_change(self, leader_id: int, *, is_self: bool) -> None: ...
+
+    def on_conf_change(self, entry: Entry) -> None: ...
+
+    def on_failure(self, error: BaseException) -> None: ...
+
+
+class Service:
+    """Waiters of one member. Implements `server.loop.Consumer`."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        driver: MemberLoop,
+        member: Member,
+        store: Store,
+        quota: Quota,
+        request_ids: RequestIdGenerator,
+        member_id: int,
+        request_bytes_max: int,
+        timeout_seconds: float,
+    ) -> None:
+        self._loop = loop
+        self._driver = driver
+        self._member = member
+        self._store = store
+        self._quota = quota
+        self._ids = request_ids
+        self._member_id = member_id
+        self._request_bytes_max = request_bytes_max
+        self._timeout_seconds = timeout_seconds
+        self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
+        self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
+        self._reads = ReadQueue()
+        self._futures: dict[int, asyncio.Future[Answer]] = {}
+        self._next_own_ticket = -1
+        self._is_stopped = False
+        self.deliver: Deliver = _nobody_listens
+        self.observer: Observer | None = None
+        self.proposals_failed = 0
+
+    # -- requests
+
+    def submit(self, ticket: int, kind: int, request: Any, body: bytes) -> None:
+        """Propose a request; `body` is its serialized form. The answer, or the refusal, is delivered with `ticket`."""
+        try:
+            self._propose(ticket, kind, request, body)
+        except EtcdError as error:
+            self._hand_out([(ticket, error)])
+
+    def _propose(self, ticket: int, kind: int, request: Any, body: bytes) -> None:
+        member = self._member
+        if self._is_stopped:
+            raise Stopped
+        if member.committed_index - member.applied_index > UNAPPLIED_ENTRIES_MAX:
+            raise RequestTooManyRequests
+        if not self._quota.has_room_for(kind, request):
+            self.raise_alarm(NOSPACE)
+            raise NoSpace
+        request_id = self._ids.next_id()
+        data = encode_internal(kind, request_id, body)
+        if len(data) > self._request_bytes_max:
+            raise RequestTooLarge
+        if ticket != NOBODY:
+            self._waiting[request_id] = ticket
+        self._driver.propose(Entry(0, 0, ENTRY_NORMAL, data, Proposal(kind, request_id, request)))
+
+    def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest) -> None:
+        """Read keys; linearizable unless the request says serializable."""
+        if request.serializable:
+            self._hand_out([(ticket, self._answer_read(kinds.RANGE, request))])
+        else:
+            self._read(ticket, kinds.RANGE, request)
+
+    def submit_readonly_txn(self, ticket: int, request: rpc_pb2.TxnRequest, *, serializable: bool) -> None:
+        """Run a transaction that writes nothing; it never enters the log."""
+        if serializable:
+            self._hand_out([(ticket, self._answer_read(kinds.TXN, request))])
+        else:
+            self._read(ticket, kinds.TXN, request)
+
+    def range_now(self, request: rpc_pb2.RangeRequest) -> Answer:
+        """Return what this member holds, which may be old. Raise EtcdError."""
+        return self._store.range(request)
+
+    def propose_v2_put(self, path: str, value: str) -> asyncio.Future[Answer]:
+        """Publish something as a 3.5 member does, by a bare v2 request."""
+        ticket, future = self._own_ticket()
+        request_id = self._ids.next_id()
+        self._waiting[request_id] = ticket
+        self._driver.propose(Entry(0, 0, ENTRY_NORMAL, encode_v2_put(request_id, path, value)))
+        return future
+
+    def raise_alarm(self, alarm: int) -> None:
+        request = rpc_pb2.AlarmRequest(
+            action=rpc_pb2.AlarmRequest.ACTIVATE,
+            memberID=self._member_id,
+            alarm=alarm,  # type: ignore[arg-type]
+        )
+        self.submit(NOBODY, kinds.ALARM, request, request.SerializeToString())
+
+    # -- the async facade
+
+    async def call(self, kind: int, request: Any) -> Answer:
+        """Propose `request` and wait for its answer. Raise EtcdError."""
+        ticket, future = self._own_ticket()
+        self.submit(ticket, kind, request, request.SerializeToString())
+        return await future
+
+    async def wait_linearizable(self) -> Answer:
+        """Wait until everything committed before this call is applied here. Raise EtcdError."""
+        ticket, future = self._own_ticket()
+        self._read(ticket, READ_INDEX, None)
+        return await future
+
+    def _own_ticket(self) -> tuple[int, asyncio.Future[Answer]]:
+        ticket = self._next_own_ticket
+        self._next_own_ticket -= 1
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._futures[ticket] = future
+        return ticket, future
+
+    # -- reads
+
+    def _read(self, ticket: int, kind: int, request: Any) -> None:
+        if self._is_stopped:
+            self._hand_out([(ticket, Stopped())])
+        elif self._reads.add(Read(ticket, kind, request)):
+            self._driver.schedule()
+
+    def _answer_read(self, kind: int, request: Any) -> Result:
+        try:
+            if kind == kinds.RANGE:
+                return self._store.range(request)
+            if kind == kinds.TXN:
+                return self._store.read_txn(request)
+            return Answer(self._store.current_revision, b"")
+        except EtcdError as error:
+            return error
+
+    # -- what the loop tells (Consumer)
+
+    def close_read_round(self) -> bytes | None:
+        context = self._ids.next_id().to_bytes(8, "big")
+        if not self._reads.start_round(context, self._loop.time() + self._timeout_seconds):
+            return None
+        return context
+
+    def on_reads_confirmed(self, context: bytes, index: int) -> None:
+        self._reads.confirm(context, index)
+
+    def on_results(self, results: list[tuple[int, Result | None]]) -> None:
+        pop = self._waiting.pop
+        answers: list[tuple[int, Result]] = []
+        for request_id, result in results:
+            ticket = pop(request_id, NOBODY)
+            if ticket != NOBODY and result is not None:
+                answers.append((ticket, result))
+        if answers:
+            self._hand_out(answers)
+        if self.observer is not None:
+            self.observer.on_applied(results)
+
+    def on_turn_end(self, applied_index: int) -> None:
+        reads = self._reads.take_ready(applied_index)
+        if reads:
+            answer = self._answer_read
+            self._hand_out([(read.ticket, answer(read.kind, read.request)) for read in reads])
+        if self.observer is not None:
+            self.observer.on_turn_end(applied_index)
+
+    def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
+        if self.observer is not None:
+            self.observer.on_leader_change(leader_id, is_self=is_self)
+
+    def on_conf_change(self, entry: Entry) -> None:
+        if self.observer is not None:
+            self.observer.on_conf_change(entry)
+
+    def on_failure(self, error: BaseException) -> None:
+        """Nothing that was not answered by now ever is: its outcome is unknown, so silence is the honest answer."""
+        self._is_stopped = True
+        if self.observer is not None:
+            self.observer.on_failure(error)
+
+    # -- time
+
+    def expire(self, now: float) -> None:
+        """Answer what waits too long; the owner calls this a few times a second."""
+        expired: list[tuple[int, Result]] = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, newest = self._deadlines.pop(0)
+            for request_id in [known for known in self._waiting if known <= newest]:
+                expired.append((self._waiting.pop(request_id), Timeout()))
+        if self._waiting:
+            self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
+        expired += [(read.ticket, Timeout()) for read in self._reads.take_expired(now)]
+        if expired:
+            self.proposals_failed += len(expired)
+            self._hand_out(expired)
+
+    @property
+    def proposals_pending(self) -> int:
+        return len(self._waiting)
+
+    def stop(self) -> None:
+        """Refuse what comes from now on and answer every waiter `server stopped`."""
+        self._is_stopped = True
+        waiting = list(self._waiting.values()) + [read.ticket for read in self._reads.take_all()]
+        self._waiting.clear()
+        self._hand_out([(ticket, Stopped()) for ticket in waiting])
+
+    # -- answers
+
+    def _hand_out(self, answers: list[tuple[int, Result]]) -> None:
+        if self._futures:
+            answers = [answer for answer in answers if answer[0] > 0 or not self._resolve(*answer)]
+        if answers:
+            self.deliver(answers)
+
+    def _resolve(self, ticket: int, result: Result) -> bool:
+        """Settle one of our own; return whether it was ours."""
+        future = self._futures.pop(ticket, None)
+        if future is None:
+            return ticket <= NOBODY
+        if not future.done():
+            if isinstance(result, EtcdError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        return True
+
+
+def _nobody_listens(answers: Sequence[tuple[int, Result]]) -> None:
+    """Before the API is wired, and in tests of the service alone, answers with foreign tickets have nowhere to go."""

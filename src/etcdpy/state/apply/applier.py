@@ -1,0 +1,180 @@
+"""Apply: the one place where entries of the log become state.
+
+    entry  ->  corrupt guard  ->  space guard  ->  kv, lease, alarm, v2     ->  result
+                                                   then: consistent index moves, once
+
+Rules
+  * Same entries, same state, on every member: nothing local (size, clock, load) changes what an entry writes.
+  * A client's mistake is a result (an EtcdError), the same one on every member. Any other exception stops the member:
+    to continue would let members diverge.
+  * An entry at or below the backend's consistent index is replayed for the memory of the v2 store and the roster only;
+    its effects are in the backend already.
+  * An effect and the consistent index that counts it reach the disk in one transaction (etcd issue 13766).
+
+Upstream: server/etcdserver/apply.go.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from etcdpy.base.errors import Corrupt, EtcdError, NoSpace
+from etcdpy.base.invariant import InvariantError
+from etcdpy.pb import raft_pb2, rpc_pb2
+from etcdpy.pb.raft_values import ENTRY_NORMAL, ConfState, Entry
+from etcdpy.state.alarm import CORRUPT, NOSPACE, AlarmStore
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.cost import txn_puts_anything
+from etcdpy.state.apply.proposal import Proposal, decode_entry_data
+from etcdpy.state.lease.lessor import Lessor
+from etcdpy.state.members import Member, Roster
+from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.store import Store
+from etcdpy.state.v2store import V2Store
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.schema import buckets, meta
+
+Result = Answer | EtcdError
+
+_KV_KINDS = (
+    kinds.PUT,
+    kinds.RANGE,
+    kinds.DELETE_RANGE,
+    kinds.TXN,
+    kinds.COMPACTION,
+    kinds.LEASE_GRANT,
+    kinds.LEASE_REVOKE,
+)
+
+
+class Applier:
+    """Applies normal entries in order. Configuration changes pass through `server.member`, which asks raft first."""
+
+    def __init__(
+        self, *, store: Store, lessor: Lessor, alarms: AlarmStore, roster: Roster, v2store: V2Store, backend: Backend
+    ) -> None:
+        self._store = store
+        self._lessor = lessor
+        self._alarms = alarms
+        self._roster = roster
+        self._v2store = v2store
+        self._backend = backend
+        self._consistent_index = backend.consistent_index  # Invariant: never goes back.
+        self.guarded = False  # an alarm is raised: every request passes the guards
+        self._refresh_guards()
+
+    @property
+    def consistent_index(self) -> int:
+        return self._consistent_index
+
+    def apply_entry(self, entry: Entry) -> tuple[int, Result | None]:
+        """Apply one normal entry; return its request id (0: nobody's) and what its proposer is told."""
+        index = entry.index
+        is_new = index > self._consistent_index
+        proposal = entry.request
+        if not isinstance(proposal, Proposal):
+            if entry.type != ENTRY_NORMAL:
+                raise InvariantError(f"entry {index} of type {entry.type} is no normal entry")
+            if not entry.data:  # a leader's first entry of its term
+                if is_new:
+                    self._finish(index, entry.term)
+                return 0, None
+            proposal = decode_entry_data(entry.data)
+        result: Result | None = None
+        if proposal.kind == kinds.V2:
+            result = self._apply_v2(proposal.request, mirror=is_new)
+        elif is_new:
+            try:
+                result = self._dispatch(proposal.kind, proposal.request)
+            except EtcdError as error:
+                result = error
+        if is_new:
+            self._consistent_index = index
+            self._backend.end_entry(index, entry.term)
+        return proposal.request_id, result
+
+    def apply_conf_change(self, entry: Entry, change: raft_pb2.ConfChange, conf_state: ConfState) -> None:
+        """Bring the roster in line with a change that raft has made; `conf_state` is what came of it there."""
+        is_new = entry.index > self._consistent_index
+        if change.type in (raft_pb2.ConfChangeAddNode, raft_pb2.ConfChangeAddLearnerNode):
+            self._roster.add_member(Member.from_json(change.context), mirror=is_new)
+        elif change.type == raft_pb2.ConfChangeRemoveNode:
+            self._roster.remove_member(change.node_id, mirror=is_new)
+        else:
+            self._roster.update_peer_urls(Member.from_json(change.context), mirror=is_new)
+        if is_new:
+            self._backend.put(buckets.META, meta.CONF_STATE, meta.encode_conf_state(conf_state))
+            self._finish(entry.index, entry.term)
+
+    def _finish(self, index: int, term: int) -> None:
+        self._consistent_index = index
+        self._backend.end_entry(index, term)
+
+    # -- the ladder
+
+    def _dispatch(self, kind: int, request: Any) -> Result:
+        if self.guarded:
+            self._check_guards(kind, request)
+        if kind == kinds.PUT:
+            return self._store.apply_put(request)
+        if kind == kinds.TXN:
+            return self._store.apply_txn(request)
+        if kind == kinds.DELETE_RANGE:
+            return self._store.apply_delete_range(request)
+        if kind == kinds.LEASE_GRANT:
+            return self._lessor.apply_grant(request)
+        if kind == kinds.LEASE_REVOKE:
+            return self._lessor.apply_revoke(request)
+        if kind == kinds.LEASE_CHECKPOINT:
+            return self._lessor.apply_checkpoint(request)
+        if kind == kinds.COMPACTION:
+            return self._store.apply_compaction(request)
+        if kind == kinds.ALARM:
+            return self._apply_alarm(request)
+        if kind == kinds.RANGE:
+            return self._store.range(request)
+        raise InvariantError(f"a request of kind {kind} reached apply, which knows no such kind")
+
+    def _check_guards(self, kind: int, request: Any) -> None:
+        if self._alarms.is_raised(CORRUPT) and kind in _KV_KINDS:
+            raise Corrupt
+        if not self._alarms.is_raised(NOSPACE):
+            return
+        if kind in (kinds.PUT, kinds.LEASE_GRANT) or (kind == kinds.TXN and txn_puts_anything(request)):
+            raise NoSpace
+
+    # -- alarms
+
+    def _apply_alarm(self, request: rpc_pb2.AlarmRequest) -> Answer:
+        response = rpc_pb2.AlarmResponse()
+        if request.action == rpc_pb2.AlarmRequest.GET:
+            response.alarms.extend(self._alarms.list_alarms(request.alarm))
+        elif request.action == rpc_pb2.AlarmRequest.ACTIVATE:
+            if request.alarm != rpc_pb2.NONE:
+                self._alarms.activate(request.memberID, request.alarm)
+                response.alarms.add(memberID=request.memberID, alarm=request.alarm)
+        elif request.action == rpc_pb2.AlarmRequest.DEACTIVATE:
+            if self._alarms.deactivate(request.memberID, request.alarm):
+                response.alarms.add(memberID=request.memberID, alarm=request.alarm)
+        self._refresh_guards()
+        return Answer(self._store.current_revision, response.SerializeToString())
+
+    def _refresh_guards(self) -> None:
+        self.guarded = self._alarms.is_raised(CORRUPT) or self._alarms.is_raised(NOSPACE)
+
+    # -- what 3.5 members publish by v2 requests
+
+    def _apply_v2(self, request: Any, *, mirror: bool) -> Result:
+        path, value = request.Path.decode(), request.Val.decode()
+        if request.Method == b"PUT" and path.startswith("/0/members/") and path.endswith("/attributes"):
+            attributes = json.loads(value)
+            member_id = int(path.split("/")[3], 16)
+            self._roster.update_attributes(
+                member_id, attributes.get("name", ""), attributes.get("clientURLs") or (), mirror=mirror
+            )
+        elif request.Method == b"PUT" and path == "/0/version":
+            self._roster.set_version(value, mirror=mirror)
+        else:
+            raise InvariantError(f"v2 request {request.Method!r} {path!r}: the v2 keyspace is not served yet")
+        return Answer(self._store.current_revision, b"")
