@@ -1,0 +1,153 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""HTTP/2 sessions with gRPC's message framing, server and client side, over libnghttp2. The only compiled module.
+
+    data_received > nghttp2 > C callbacks collect > dispatch to Python > answers queue in the streams > flush > one write
+
+Rules
+  * Python handlers run only from `Session.dispatch`, never from within nghttp2 (its functions must not be re-entered from its
+    callbacks). The callbacks note what happened in `Stream.events`; a stream stands in `Session.events` once.
+  * All that one `data_received` completes is dispatched together; all that one loop turn answers leaves in one write per
+    connection (`Endpoint.flush`, scheduled by the first answer, or called by whoever knows that the batch is complete).
+  * Nothing is taken from nghttp2 while the asyncio transport is paused: its queue stays empty and back-pressure reaches
+    `write()`: transport paused or window closed > read callback not called > `queued_bytes` above the mark > False.
+  * Nobody decides by what he sends how much memory we use: see the receive budget below, and Endpoint's limits.
+
+Receive budget, per connection. The connection window is given back at once, so that no upload can block another; what bounds
+memory are the stream windows and these counters:
+  held      messages not yet whole, or whole and not yet taken by a paused reader. A stream window is 32 KiB. A message larger
+            than half of it asks for a reserve (16 MiB in all, first come first served) and gets a window for all of it when it
+            is its turn, so some upload always progresses. Above the bound the stream that exceeds it is refused.
+  pending   unary requests handed to a handler that has not answered. Above the bound the connection window is withheld:
+            no deadlock, since those answers do not depend on what the client sends next.
+  queued    answers waiting for the client's window or socket. Above the bound new requests wait before their handlers.
+
+What a peer may do wrong has a price in one token bucket ("glitches"); an empty bucket ends the connection with
+GOAWAY(ENHANCE_YOUR_CALM). Resets by the client are counted by nghttp2 itself (1000 + 33/s).
+
+It holds no etcd logic: texts and codes of refused calls are decided by `hooks` (see `grpc/server.py`).
+"""
+
+import collections
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from etcdpy.transport.http2.nghttp2 cimport *
+
+from etcdpy.base.errors import EtcdError
+from etcdpy.base.invariant import InvariantError
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
+    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    char *bytes_data "PyBytes_AS_STRING"(PyObject *)
+    void Py_XDECREF(PyObject *)
+    ctypedef struct PyDictObject:
+        pass
+    PyObject *PyDict_GetItem(object, object)
+
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int, timespec *)
+
+cdef enum:
+    CLOCK_MONOTONIC = 1
+    # RFC 9113 frame types
+    DATA = 0
+    HEADERS = 1
+    PRIORITY = 2
+    RST_STREAM = 3
+    SETTINGS = 4
+    PING = 6
+    GOAWAY = 7
+    WINDOW_UPDATE = 8
+    CONTINUATION = 9
+    PRIORITY_UPDATE = 16
+    FLAG_END_STREAM = 1
+    FLAG_ACK = 1
+    # RFC 9113 error codes
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    ENHANCE_YOUR_CALM = 11
+    # nghttp2's own
+    HCAT_REQUEST = 0
+    HCAT_RESPONSE = 1
+    DATA_FLAG_EOF = 1
+    DATA_FLAG_NO_END_STREAM = 2
+    NV_NO_COPY_NAME = 2
+    NV_NO_COPY_VALUE = 4
+    NV_NO_COPY = 6
+    ERR_DEFERRED = -508
+    ERR_TEMPORAL_CALLBACK_FAILURE = -521
+    ERR_CALLBACK_FAILURE = -902
+    SETTINGS_ENABLE_PUSH = 2
+    SETTINGS_MAX_CONCURRENT_STREAMS = 3
+    SETTINGS_INITIAL_WINDOW_SIZE = 4
+    SETTINGS_MAX_HEADER_LIST_SIZE = 6
+    # Stream.events
+    EVENT_REQUEST = 1
+    EVENT_OPEN = 2
+    EVENT_MESSAGES = 4
+    EVENT_DRAIN = 8
+    EVENT_REFUSED = 16
+    EVENT_CLOSE = 32
+    # How much one flush collects before it writes: with a frame more, still a modest piece of the C stack.
+    WRITE_BYTES = 65536
+    WRITE_ROOM = 65536 + 32768
+
+# Why a call is refused before its handler sees it (Stream.refusal).
+NOT_REFUSED = 0
+UNKNOWN_METHOD = 1
+NO_MESSAGE = 2
+TRUNCATED = 3
+TOO_LARGE = 4
+BAD_FLAG = 5
+NO_ENCODING = 6
+BAD_TIMEOUT = 7
+
+cdef enum:
+    C_UNKNOWN_METHOD = 1
+    C_NO_MESSAGE = 2
+    C_TRUNCATED = 3
+    C_TOO_LARGE = 4
+    C_BAD_FLAG = 5
+    C_NO_ENCODING = 6
+
+# grpc-go: pings allowed in excess of the policy before the connection is ended.
+cdef int PING_STRIKES_MAX = 2
+# grpc-go: without open streams a ping is only in order after this long.
+cdef double IDLE_PING_INTERVAL = 2 * 3600.0
+# Granularity of deadlines: one timer per endpoint and interval, none per call.
+cdef double TICK_SECONDS = 0.05
+# WINDOW_UPDATE frames taken without complaint before progress is asked for, and per DATA frame sent (Envoy: 10).
+cdef long WINDOW_UPDATES_FREE = 1000
+cdef long WINDOW_UPDATES_PER_DATA = 10
+# While the transport is paused: reading stops when this many answers or bytes wait (grpc-go: 100 control items).
+cdef long UNSENT_ANSWERS_MAX = 1000
+cdef size_t UNSENT_BYTES_MAX = 1 << 20
+
+
+cpdef double monotonic():
+    """The clock of `loop.time()`."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+def percent_encode(str text):
+    """grpc-message: UTF-8 with everything outside of 0x20-0x7e, and '%', percent-encoded."""
+    cdef bytes raw = text.encode("utf-8", "replace")
+    return b"".join([bytes((c,)) if 0x20 <= c <= 0x7E and c != 0x25 else b"%%%02X" % c for c in raw])
+
+
+include "endpoint.pxi"
+include "stream.pxi"
+include "session.pxi"
+include "callbacks.pxi"
