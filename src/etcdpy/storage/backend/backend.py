@@ -21,6 +21,8 @@ thread when poll() has something new to do.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -29,7 +31,11 @@ import lmdb
 
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.storage.backend.commit import Commit, Table, Tables, empty_tables
+from etcdpy.storage.backend.defragment_job import DefragmentJob
+from etcdpy.storage.backend.export_job import ExportJob
 from etcdpy.storage.backend.generation import MAP_BYTES, Generation, Store
+from etcdpy.storage.backend.hashing import HashJob
+from etcdpy.storage.backend.jobs import Job
 from etcdpy.storage.backend.reader import Item, Reader, scan_merged
 from etcdpy.storage.backend.worker import Worker
 from etcdpy.storage.schema import buckets, meta
@@ -41,6 +47,8 @@ FREEZE_BYTES: Final = 16 * 1024 * 1024
 CONGESTED_BYTES: Final = 64 * 1024 * 1024
 # What an item costs beside its value: key, page header, dict entry.
 ITEM_BYTES: Final = 64
+# How often flush looks whether a job has given commits free.
+HOLD_POLL_SECONDS: Final = 0.001
 # A killed child's reader slot pins pages until somebody checks.
 READER_CHECK_SECONDS: Final = 10.0
 
@@ -86,7 +94,10 @@ class Backend:
         self._frozen_bytes = 0
         self._boundary_ops = 0  # Invariant: equals _ops exactly when no entry is half applied.
         self._commit: Commit | None = None
-        self._holder: object | None = None  # Who holds further commits back: an export or a defragmentation.
+        self._jobs: list[Job] = []
+        self._holder: Job | None = None  # Who holds further commits back.
+        self._retired: list[Generation] = []  # Replaced, but views still read them.
+        self._removals: list[threading.Thread] = []
         self._is_commit_asked = False
         self._dirty_since: float | None = None
         self._next_reader_check = 0.0
@@ -217,9 +228,12 @@ class Backend:
                     self._reap()
             elif self._is_commit_due(now):
                 self._maybe_freeze()
+            if self._jobs:
+                self._step_jobs(now)
             if now >= self._next_reader_check:
                 self._next_reader_check = now + READER_CHECK_SECONDS
                 self._generation.env.reader_check()
+                self._close_retired()
         except (lmdb.Error, StorageError) as error:
             self._poison(error)
 
@@ -233,7 +247,9 @@ class Backend:
 
     def has_work(self) -> bool:
         """Return whether poll() wants to be called again at once, not only by the next tick."""
-        return self._commit is not None and (not self._commit.needs_thread() or self._worker.is_done())
+        if self._commit is not None and (not self._commit.needs_thread() or self._worker.is_done()):
+            return True
+        return any(job.needs_poll() for job in self._jobs)
 
     def flush(self) -> None:
         """Commit everything, blocking. At a boundary only."""
@@ -243,9 +259,10 @@ class Backend:
             if self._error is not None:
                 raise StorageError(f"the backend has failed: {self._error}") from self._error
             try:
-                if self._commit is None and not self._maybe_freeze():
-                    return
                 self._finish_commit()
+                self._wait_for_holder()
+                if not self._maybe_freeze():
+                    return
             except (lmdb.Error, StorageError) as error:
                 self._poison(error)
 
@@ -254,11 +271,87 @@ class Backend:
         if self._is_closed:
             return
         self._is_closed = True
+        for job in self._jobs:
+            job.cancel()
         try:
             if self._error is None and self._boundary_ops == self._ops:
                 self.flush()
         finally:
             self._let_go()
+
+    # -- works on the side
+
+    def start_export(self, path: Path | str | os.PathLike[str]) -> ExportJob:
+        """Begin to write the store as a bbolt file at `path`; poll() moves it on. The job's poll() tells the end."""
+        job = ExportJob(self, Path(path))
+        job.use_generation(self._generation)
+        self._jobs.append(job)
+        return job
+
+    def start_defragment(self) -> DefragmentJob:
+        """Begin to replace the store by a compact copy of it; poll() moves it on, the job's poll() tells the end."""
+        job = DefragmentJob(self, self._store, self._worker, map_size=self._map_size)
+        self._jobs.append(job)
+        return job
+
+    def start_hash(self) -> HashJob:
+        """Begin to hash what is readable now; the caller steps it. At a boundary only."""
+        if self._boundary_ops != self._ops:
+            raise InvariantError("hash inside of an entry")
+        overlays = [{**self._frozen[bucket], **self._live[bucket]} for bucket in buckets.ALL]
+        return HashJob(Reader(self._generation), overlays, consistent_index=self._index)
+
+    def hash(self) -> int:
+        """Return the hash of everything, blocking."""
+        job = self.start_hash()
+        while not job.step():
+            pass
+        return job.crc
+
+    # -- for jobs (jobs.Host)
+
+    @property
+    def generation(self) -> Generation:
+        """The generation in use."""
+        return self._generation
+
+    def hold_commits(self, job: Job) -> bool:
+        """Keep new commits from starting; return False while another job does."""
+        if self._holder is None:
+            self._holder = job
+        return self._holder is job
+
+    def commit_held(self, job: Job) -> bool:
+        """Start the commit of all there is, for the job that holds; return False while that is not possible."""
+        if self._holder is not job:
+            raise InvariantError("a job that does not hold commits asked for one")
+        if self._commit is not None or self._boundary_ops != self._ops:
+            return False
+        self._freeze()
+        return True
+
+    def is_committing(self) -> bool:
+        """Return whether a commit is in flight."""
+        return self._commit is not None
+
+    def release_commits(self, job: Job) -> None:
+        """Let commits go on."""
+        if self._holder is job:
+            self._holder = None
+
+    def adopt_generation(self, generation: Generation) -> None:
+        """Go on with a generation of the same content; the old one is removed when nobody reads it."""
+        if self._commit is not None:
+            raise InvariantError("a generation was swapped under a commit")
+        old_reader = self._reader
+        self._retired.append(self._generation)
+        self._generation = generation
+        self._renew_reader()
+        old_reader.close()
+        for job in self._jobs:
+            if isinstance(job, ExportJob):
+                job.use_generation(generation)
+        self._close_retired()
 
     # -- sizes
 
@@ -288,6 +381,9 @@ class Backend:
         """Start a commit of the live buffer, if it is dirty, at a boundary, and nothing stands in the way."""
         if self._commit is not None or self._holder is not None or self._boundary_ops != self._ops:
             return False
+        return self._freeze()
+
+    def _freeze(self) -> bool:
         if not self._ops and self._index == self._frozen_index:
             return False
         tables: Tables = self._live
@@ -336,19 +432,47 @@ class Backend:
         self._live = self._frozen = _Poisoned(failure)
         raise failure from error
 
+    def _step_jobs(self, now: float) -> None:
+        for job in self._jobs:
+            job.step(now)
+        if any(job.is_over() for job in self._jobs):
+            self._jobs = [job for job in self._jobs if not job.is_over()]
+            self._generation.env.reader_check()
+
+    def _wait_for_holder(self) -> None:
+        """Block until no job holds commits back."""
+        while self._holder is not None:
+            self._step_jobs(time.monotonic())
+            self._finish_commit()
+            if self._holder is not None:
+                time.sleep(HOLD_POLL_SECONDS)
+
+    def _close_retired(self) -> None:
+        """Close and remove replaced generations that no view reads any more."""
+        still_read = []
+        for generation in self._retired:
+            if generation.pins:
+                still_read.append(generation)
+                continue
+            generation.close()
+            # Unlinking a large file takes long; a crash in between leaves a folder that the next open removes.
+            removal = threading.Thread(target=self._store.remove, args=(generation.path,), name="etcdpy-removal")
+            removal.start()
+            self._removals.append(removal)
+        self._retired = still_read
+        self._removals = [thread for thread in self._removals if thread.is_alive()]
+
     def _let_go(self) -> None:
-        if self._worker.is_busy:
-            self._worker.wait()
         if self._commit is not None:
-            self._abandon_commit()
+            self._commit.abandon()
         self._worker.close()
         self._reader.close()
         self._generation.close()
+        for generation in self._retired:
+            generation.close()
+        for removal in self._removals:
+            removal.join()
         self._store.close()
-
-    def _abandon_commit(self) -> None:
-        assert self._commit is not None
-        self._commit.abandon()
 
 
 def _items_between(table: Table, start: bytes, end: bytes | None) -> Table:

@@ -87,9 +87,20 @@ class Commit:
         return self._stage != _FILLING
 
     def abandon(self) -> None:
-        """Give the write lock back after a failure; the worker must be idle."""
-        if self._stage == _FILLING and self._txn is not None:
+        """Give the write lock back after a failure. Blocks."""
+        if self._worker.is_busy:
+            self._worker.wait()
+            try:
+                result = self._worker.take_result()
+            except StorageError:
+                return
+            if self._stage == _COMMITTING:
+                return
+            self._txn = result
+        if self._txn is not None and self._stage != _COMMITTING:
             self._worker.submit(self._txn.abort)
+            self._worker.wait()
+            self._worker.take_result()
 
     def _filled_buckets(self) -> list[buckets.Bucket]:
         return [bucket for bucket in buckets.ALL if self._tables[bucket]]

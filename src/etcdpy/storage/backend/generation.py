@@ -41,14 +41,20 @@ _BUILDING: Final = "building"
 class Generation:
     """An open LMDB environment with one named database per bucket."""
 
-    def __init__(self, path: Path, *, map_size: int = MAP_BYTES) -> None:
+    def __init__(self, path: Path, *, map_size: int = MAP_BYTES, readonly: bool = False) -> None:
         self.path = path
+        self.pins = 0  # Views besides the backend's own reader; closed when retired and none is left.
         self.number = int(path.name)
         try:
             self.env = lmdb.open(
-                os.fspath(path), map_size=map_size, max_dbs=buckets.COUNT, max_readers=READERS_MAX, mode=0o600
+                os.fspath(path),
+                map_size=map_size,
+                max_dbs=buckets.COUNT,
+                max_readers=READERS_MAX,
+                mode=0o600,
+                readonly=readonly,
             )
-            self.dbs = tuple([self.env.open_db(name) for name in buckets.NAMES])
+            self.dbs = tuple([self.env.open_db(name, create=not readonly) for name in buckets.NAMES])
         except lmdb.Error as error:
             raise StorageError(f"cannot open the store {path}: {error}") from error
 

@@ -105,15 +105,24 @@ def scan_merged(
 ) -> list[Item]:
     """Return the items of [start, end) with `overlay`, which lies in that range, put over the committed ones."""
     merged: list[Item] = []
-    waiting = sorted(overlay.items(), reverse=not reverse)  # Next ones at the end.
-    for chunk in reader.iterate_chunks(bucket, start, end, reverse):
-        if waiting:
-            chunk = _merge_chunk(chunk, waiting, reverse)
+    for chunk in iterate_merged(reader, overlay, bucket, start, end, reverse):
         merged += chunk
         if limit and len(merged) >= limit:
             return merged[:limit]
-    merged += [(key, value) for key, value in reversed(waiting) if value is not None]
-    return merged[:limit] if limit else merged
+    return merged
+
+
+def iterate_merged(
+    reader: Reader, overlay: Table, bucket: Bucket, start: bytes, end: bytes | None, reverse: bool = False
+) -> Iterator[list[Item]]:
+    """Yield what `scan_merged` returns, in lists of about CHUNK_ITEMS that may be empty."""
+    waiting = sorted(overlay.items(), reverse=not reverse)  # Next ones at the end.
+    for chunk in reader.iterate_chunks(bucket, start, end, reverse):
+        yield _merge_chunk(chunk, waiting, reverse) if waiting else chunk
+    while waiting:
+        rest = waiting[-CHUNK_ITEMS:]
+        del waiting[-CHUNK_ITEMS:]
+        yield [(key, value) for key, value in reversed(rest) if value is not None]
 
 
 def _merge_chunk(chunk: list[Item], waiting: list[tuple[bytes, bytes | None]], reverse: bool) -> list[Item]:

@@ -1,0 +1,57 @@
+"""What the works on the side share: export and defragmentation go on in steps, driven by Backend.poll.
+
+Both need the store to stand still on disk for a while. They hold further commits back; writes go on into the live
+buffer meanwhile, up to the mark where the backend calls itself congested.
+
+    waiting for the commit in flight and for an entry boundary -> committing what is there -> the job's own stages
+
+A job that fails says so in poll(); it never poisons the backend, unless the switch of generations itself fails.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class JobError(Exception):
+    """An export or a defragmentation failed. The store is as it was."""
+
+
+class Job(Protocol):
+    """As the backend sees it."""
+
+    def step(self, now: float) -> None:
+        """Go on without blocking. Errors of the job stay in it; StorageError poisons the backend."""
+
+    def is_over(self) -> bool:
+        """Return whether no step is left, by success or failure."""
+
+    def needs_poll(self) -> bool:
+        """Return whether a step is worth trying at once."""
+
+    def cancel(self) -> None:
+        """Stop now and clean up."""
+
+
+class Host(Protocol):
+    """As the job sees the backend."""
+
+    def hold_commits(self, job: Job) -> bool:
+        """Keep new commits from starting; return False while another job does."""
+
+    def commit_held(self, job: Job) -> bool:
+        """Start the commit of all there is; return False while that is not possible (commit in flight, open entry)."""
+
+    def is_committing(self) -> bool:
+        """Return whether a commit is in flight."""
+
+    def release_commits(self, job: Job) -> None:
+        """Let commits go on."""
+
+    @property
+    def consistent_index(self) -> int:
+        """Index of the last entry that was ended."""
+
+    @property
+    def term(self) -> int:
+        """Its term."""
