@@ -1,0 +1,115 @@
+"""What stands before every HTTP/1.1 endpoint of the client port: CORS, the host whitelist, paths as Go's mux has them.
+
+The three headers of CORS are on every answer, and OPTIONS ends here with 200, as in etcd. A Host that is not on the
+whitelist gets 421 (DNS rebinding, CVE-2018-5702); with TLS the certificate already says who we are, so nothing is
+checked then.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from etcdpy.api.ops.responses import error_response
+
+ALLOWED_METHODS: Final = "POST, GET, OPTIONS, PUT, DELETE"
+ALLOWED_HEADERS: Final = "accept, content-type, authorization"
+REBINDING_TEXT: Final = (
+    "etcd received your request, but the Host header was unrecognized.\n"
+    "\n"
+    "To fix this, choose one of the following options:\n"
+    "- Enable TLS, then any HTTPS request will be allowed.\n"
+    "- Add the hostname you want to use to the whitelist in settings.\n"
+    "  - e.g. etcd --host-whitelist %s\n"
+    "\n"
+    "This requirement has been added to help prevent \"DNS Rebinding\" attacks (CVE-2018-5702).\n"
+)  # fmt: skip
+
+
+class Front:
+    """An ASGI application around another."""
+
+    def __init__(self, inner: ASGIApp, *, origins: Sequence[str] = ("*",), hosts: Sequence[str] = ("*",)) -> None:
+        self._inner = inner
+        self._origins = frozenset(origins)
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if scope.get("scheme") != "https" and not self._is_host_allowed(host):
+            body = REBINDING_TEXT % _host_name(host)
+            await error_response(body.removesuffix("\n"), 421)(scope, receive, send)
+            return
+        respond = _with_headers(send, self._cors_headers(headers.get("origin", "")))
+        if scope["method"] == "OPTIONS":
+            await respond({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await respond({"type": "http.response.body", "body": b""})
+            return
+        cleaned = clean_path(scope["path"])
+        if cleaned != scope["path"]:
+            await _redirect(cleaned, scope, respond)
+            return
+        await self._inner(scope, receive, respond)
+
+    def _is_host_allowed(self, host: str) -> bool:
+        if not self._hosts or "*" in self._hosts:
+            return True
+        return _host_name(host) in self._hosts
+
+    def _cors_headers(self, origin: str) -> list[tuple[bytes, bytes]]:
+        if not self._origins or "*" in self._origins:
+            allowed = "*"
+        elif origin in self._origins:
+            allowed = origin
+        else:
+            return []
+        return [
+            (b"access-control-allow-methods", ALLOWED_METHODS.encode()),
+            (b"access-control-allow-origin", allowed.encode()),
+            (b"access-control-allow-headers", ALLOWED_HEADERS.encode()),
+        ]
+
+
+def _host_name(host: str) -> str:
+    """Return the host of `host:port`, without the brackets of an IPv6 address."""
+    name, colon, port = host.rpartition(":")
+    return name.strip("[]") if colon and port.isdigit() else host.strip("[]")
+
+
+def _with_headers(send: Send, extra: list[tuple[bytes, bytes]]) -> Send:
+    async def respond(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*extra, *message.get("headers", ())]
+        await send(message)
+
+    return respond
+
+
+def clean_path(path: str) -> str:
+    """Return the path as Go's ServeMux wants it: one slash, no dots; it redirects to that."""
+    if not path.startswith("/"):
+        path = "/" + path
+    cleaned = posixpath.normpath(path).replace("//", "/", 1)
+    return cleaned + "/" if path.endswith("/") and cleaned != "/" else cleaned
+
+
+async def _redirect(path: str, scope: Scope, respond: Send) -> None:
+    query = scope["query_string"]
+    target = path.encode() + (b"?" + query if query else b"")
+    shown = path.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&#34;")
+    body = b"" if scope["method"] == "HEAD" else f'<a href="{shown}">Moved Permanently</a>.\n\n'.encode()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"location", target),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await respond({"type": "http.response.start", "status": 301, "headers": headers})
+    await respond({"type": "http.response.body", "body": body})

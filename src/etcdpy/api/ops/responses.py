@@ -1,0 +1,43 @@
+"""Answers in the shape of Go's net/http, which scripts around etcd compare."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from etcdpy.base.version import VERSION
+
+NOT_FOUND_TEXT = "404 page not found"
+METHOD_NOT_ALLOWED_TEXT = "Method Not Allowed"
+
+
+def error_response(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    """Return what http.Error sends: the text, a newline, and a type that browsers may not guess at."""
+    return Response(
+        text + "\n",
+        status_code=status,
+        headers={
+            "Content-Type": "text/plain; charset=utf-8",
+            "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
+        },
+    )
+
+
+def not_found() -> Response:
+    return error_response(NOT_FOUND_TEXT, 404)
+
+
+def only_get(request: Request) -> Response | None:
+    """Return the refusal of a method other than GET, or None."""
+    if request.method == "GET":
+        return None
+    return error_response(METHOD_NOT_ALLOWED_TEXT, 405, {"Allow": "GET"})
+
+
+def json_response(body: str, status: int = 200, content_type: str = "application/json") -> Response:
+    return Response(body, status_code=status, headers={"Content-Type": content_type})
+
+
+def version_body(cluster_version: str) -> str:
+    return f'{{"etcdserver":"{VERSION}","etcdcluster":"{cluster_version}"}}'
