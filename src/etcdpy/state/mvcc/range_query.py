@@ -1,0 +1,133 @@
+"""What a RangeRequest makes of the KeyValues in its range: filter, sort, cut, leave out values, encode.
+
+Count is the number of keys in the range, before filters and limit. Filters and sorting come before the limit. A sort
+target other than the key with order NONE sorts ascending, but only what the limit let through: that is how etcd does
+it. Equal elements keep the order of their keys.
+
+Upstream: etcdserver/apply.go, applierV3backend.Range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final
+
+from etcdpy.base.varint import encode_varint
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import RangeRequest
+from etcdpy.state.mvcc.key_value import join_kvs, without_value
+
+# KeyValues that one slice of a long range sorts, filters or encodes.
+SLICE_KVS: Final = 1000
+
+_NONE: Final = RangeRequest.NONE
+_ASCEND: Final = RangeRequest.ASCEND
+_DESCEND: Final = RangeRequest.DESCEND
+_KEY: Final = RangeRequest.KEY
+_SORT_KEYS: Final[dict[int, Any]] = {
+    RangeRequest.KEY: attrgetter("key"),
+    RangeRequest.VERSION: attrgetter("version"),
+    RangeRequest.CREATE: attrgetter("create_revision"),
+    RangeRequest.MOD: attrgetter("mod_revision"),
+    RangeRequest.VALUE: attrgetter("value"),
+}
+
+
+class RangeQuery:
+    """The options of one range that concern what was found."""
+
+    __slots__ = ("limit", "is_filtered", "order", "target", "keys_only", "_request")
+
+    def __init__(self, request: RangeRequest) -> None:
+        self._request = request
+        self.limit = request.limit if request.limit > 0 else 0  # 0: none
+        self.is_filtered = bool(
+            request.min_mod_revision
+            or request.max_mod_revision
+            or request.min_create_revision
+            or request.max_create_revision
+        )
+        self.order: int = request.sort_order
+        self.target: int = request.sort_target
+        self.keys_only = request.keys_only
+
+    @property
+    def fetch_limit(self) -> int:
+        """How many KeyValues must be found: one more than asked for tells whether there are more. 0: all."""
+        return self.limit + 1 if self.limit and not self.is_filtered and self.order == _NONE else 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether stored bytes go out as they are, in the order of keys."""
+        return not self.is_filtered and not self.keys_only and self.target == _KEY and self.order in (_NONE, _ASCEND)
+
+    def steps(self, stored: list[bytes], count: int) -> Generator[None, None, bytes]:
+        """Make the body of the response, yielding between slices."""
+        if self.is_filtered:
+            kept = []
+            for part in _slices(stored):
+                kept += [kv for kv in part if self._passes(KeyValue.FromString(kv))]
+                yield
+            stored = kept
+        if self.order != _NONE or self.target != _KEY:
+            stored = yield from self._sort(stored)
+        more = bool(self.limit) and len(stored) > self.limit
+        if more:
+            del stored[self.limit :]
+        parts = []
+        for part in _slices(stored):
+            parts.append(join_kvs([without_value(kv) for kv in part] if self.keys_only else part))
+            yield
+        parts.append(encode_tail(count, more))
+        return b"".join(parts)
+
+    def _passes(self, kv: KeyValue) -> bool:
+        request = self._request
+        return not (
+            (request.max_mod_revision and kv.mod_revision > request.max_mod_revision)
+            or (request.min_mod_revision and kv.mod_revision < request.min_mod_revision)
+            or (request.max_create_revision and kv.create_revision > request.max_create_revision)
+            or (request.min_create_revision and kv.create_revision < request.min_create_revision)
+        )
+
+    def _sort(self, stored: list[bytes]) -> Generator[None, None, list[bytes]]:
+        """Sort in runs, then merge them: no single step grows with the range."""
+        by = _SORT_KEYS.get(self.target)
+        is_unknown = self.order not in (_NONE, _ASCEND, _DESCEND)
+        if by is None or is_unknown or (self.target == _KEY and self.order != _DESCEND):
+            return stored
+        if self.target == _KEY:
+            stored.reverse()
+            return stored
+        is_reverse = self.order == _DESCEND
+        runs: list[list[tuple[Any, bytes]]] = []
+        for part in _slices(stored):
+            runs.append(sorted([(by(KeyValue.FromString(kv)), kv) for kv in part], key=_first, reverse=is_reverse))
+            yield
+        if len(runs) == 1:
+            return [kv for _, kv in runs[0]]
+        merged: Iterable[tuple[Any, bytes]] = iter(merge(*runs, key=_first, reverse=is_reverse))
+        result: list[bytes] = []
+        while part := [kv for _, kv in islice(merged, SLICE_KVS)]:
+            result += part
+            yield
+        return result
+
+
+def encode_tail(count: int, more: bool) -> bytes:
+    """Return the fields behind the kvs of a RangeResponse."""
+    if not count:
+        return b"\x18\x01" if more else b""
+    return (b"\x18\x01\x20" if more else b"\x20") + encode_varint(count)
+
+
+def _first(pair: tuple[Any, bytes]) -> Any:
+    return pair[0]
+
+
+def _slices(stored: list[bytes]) -> Generator[list[bytes], None, None]:
+    for start in range(0, len(stored), SLICE_KVS):
+        yield stored[start : start + SLICE_KVS]

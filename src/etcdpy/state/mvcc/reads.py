@@ -1,0 +1,135 @@
+"""Ranges: which records a RangeRequest reads, in slices.
+
+A sliced range reads at the revision at which it began, whatever is written meanwhile; compaction past that revision
+ends it with Compacted. While its revision is the newest one, the index answers without searching histories, and counts
+without walking.
+
+Upstream: mvcc/kvstore_txn.go, rangeKeys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final
+
+from etcdpy.base.errors import FutureRev
+from etcdpy.base.invariant import StorageError
+from etcdpy.pb.rpc_pb2 import RangeRequest
+from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.key_history import bound_after
+from etcdpy.state.mvcc.range_query import SLICE_KVS, RangeQuery, encode_tail
+from etcdpy.storage.schema.buckets import KEY
+
+if TYPE_CHECKING:
+    from etcdpy.state.mvcc.store import Store
+
+# A range that looks at more keys than this is worth slicing: about 2 ms of work.
+LARGE_RANGE_KEYS: Final = 2000
+
+
+def is_large(store: Store, request: RangeRequest) -> bool:
+    """Return whether a range is worth slicing."""
+    if not request.range_end:
+        return False
+    if request.revision <= 0 and request.count_only:
+        return False
+    if request.revision <= 0 and 0 < RangeQuery(request).fetch_limit <= LARGE_RANGE_KEYS:
+        return len(store.index.dead) > LARGE_RANGE_KEYS
+    return store.index.count_all(request.key, end_of(request.range_end)) > LARGE_RANGE_KEYS
+
+
+def range_steps(store: Store, request: RangeRequest) -> Generator[None, None, Answer]:
+    """Answer a range, yielding between slices."""
+    store.counters.ranges += 1
+    current = store.visible_revision
+    revision = request.revision
+    if revision > current:
+        raise FutureRev
+    if revision <= 0:
+        revision = current
+    store.check_not_compacted(revision)
+    if request.count_only:
+        count = yield from _count(store, request, revision)
+        return Answer(current, encode_tail(count, False))
+    query = RangeQuery(request)
+    records, count = yield from _find_records(store, request, revision, query.fetch_limit)
+    stored: list[bytes] = []
+    for start in range(0, len(records), SLICE_KVS):
+        store.check_not_compacted(revision)
+        stored += _read_records(store, records[start : start + SLICE_KVS])
+        yield
+    body = yield from query.steps(stored, count)
+    return Answer(current, body)
+
+
+def end_of(range_end: bytes) -> bytes | None:
+    """Return the end of a range: "\\0" stands for no end."""
+    return None if range_end == b"\0" else range_end
+
+
+def has_options(request: RangeRequest) -> bool:
+    """Return whether a range of one key wants more than the key as it is. Sort and limit make no difference there."""
+    return bool(
+        request.keys_only
+        or request.count_only
+        or request.min_mod_revision
+        or request.max_mod_revision
+        or request.min_create_revision
+        or request.max_create_revision
+    )
+
+
+def _read_records(store: Store, records: list[bytes]) -> list[bytes]:
+    stored = store.backend.get_many(KEY, records)
+    if None in stored:
+        raise StorageError(f"the index knows revision {records[stored.index(None)]!r}, the backend does not")
+    return stored  # type: ignore[return-value]
+
+
+def _bound(store: Store, revision: int) -> bytes | None:
+    """Return the bound of a read at `revision`; None while that is the newest."""
+    return None if revision == store.visible_revision else bound_after(revision)
+
+
+def _find_one(store: Store, key: bytes, revision: int) -> bytes | None:
+    bound = _bound(store, revision)
+    return store.index.get(key) if bound is None else store.index.get_before(key, bound)
+
+
+def _count(store: Store, request: RangeRequest, revision: int) -> Generator[None, None, int]:
+    """Count a range's keys; at the newest revision without looking at them."""
+    if not request.range_end:
+        return 0 if _find_one(store, request.key, revision) is None else 1
+    start, end = request.key, end_of(request.range_end)
+    if _bound(store, revision) is None:
+        return store.index.count(start, end)
+    count = 0
+    for keys in store.index.walk(start, end):
+        store.check_not_compacted(revision)
+        count += len(store.index.find_records(keys, _bound(store, revision)))
+        yield
+    return count
+
+
+def _find_records(
+    store: Store, request: RangeRequest, revision: int, limit: int
+) -> Generator[None, None, tuple[list[bytes], int]]:
+    """Return the records in force in a range, `limit` at most (0: all), and how many keys there are."""
+    if not request.range_end:
+        record = _find_one(store, request.key, revision)
+        return ([], 0) if record is None else ([record], 1)
+    start, end = request.key, end_of(request.range_end)
+    records: list[bytes] = []
+    count = 0
+    for keys in store.index.walk(start, end, min(limit or SLICE_KVS, SLICE_KVS)):
+        store.check_not_compacted(revision)
+        bound = _bound(store, revision)
+        found = store.index.find_records(keys, bound)
+        count += len(found)
+        if not limit or len(records) < limit:
+            records += found
+        if limit and bound is None and len(records) >= limit:
+            # The rest is only counted, which needs no walk at the newest revision.
+            return records[:limit], store.index.count(start, end)
+        yield
+    return (records[:limit] if limit else records), count
