@@ -91,6 +91,7 @@ class Backend:
         self._frozen: Any = _EMPTY
         self._ops = 0  # Operations in the live buffer.
         self._bytes = 0  # Their size, about.
+        self._has_deletes = False  # In the live buffer.
         self._frozen_bytes = 0
         self._boundary_ops = 0  # Invariant: equals _ops exactly when no entry is half applied.
         self._commit: Commit | None = None
@@ -154,6 +155,7 @@ class Backend:
     def delete(self, bucket: Bucket, key: bytes) -> None:
         """Remove a key; nothing happens where it is not there."""
         self._live[bucket][key] = None
+        self._has_deletes = True
         self._ops += 1
         self._bytes += ITEM_BYTES
 
@@ -179,7 +181,10 @@ class Backend:
         if value is _MISSING:
             value = self._frozen[bucket].get(key, _MISSING)
             if value is _MISSING:
-                return self._reader.get(bucket, key)
+                try:
+                    return self._reader.get(bucket, key)
+                except lmdb.Error as error:
+                    self._poison(error)
         return value  # type: ignore[no-any-return]
 
     def get_many(self, bucket: Bucket, keys: Iterable[bytes]) -> list[bytes | None]:
@@ -189,9 +194,12 @@ class Backend:
         if bucket in buckets.WITH_LONG_KEYS:
             return [self.get(bucket, key) for key in keys]
         get, db = self._reader.get_stored, self._reader.dbs[bucket]
-        if not live and not frozen:
-            return [get(key, None, db) for key in keys]
-        return [live[key] if key in live else frozen[key] if key in frozen else get(key, None, db) for key in keys]
+        try:
+            if not live and not frozen:
+                return [get(key, None, db) for key in keys]
+            return [live[key] if key in live else frozen[key] if key in frozen else get(key, None, db) for key in keys]
+        except lmdb.Error as error:
+            self._poison(error)
 
     def scan(
         self, bucket: Bucket, start: bytes, end: bytes | None, limit: int = 0, reverse: bool = False
@@ -199,7 +207,10 @@ class Backend:
         """Return the items with start <= key < end (None: to the last), sorted, `limit` at most (0: all)."""
         overlay = _items_between(self._frozen[bucket], start, end)
         overlay.update(_items_between(self._live[bucket], start, end))
-        return scan_merged(self._reader, overlay, bucket, start, end, limit, reverse)
+        try:
+            return scan_merged(self._reader, overlay, bucket, start, end, limit, reverse)
+        except (lmdb.Error, StorageError) as error:
+            self._poison(error)
 
     @property
     def consistent_index(self) -> int:
@@ -390,12 +401,20 @@ class Backend:
         if self._index != self._frozen_index:
             tables[buckets.META][meta.CONSISTENT_INDEX] = meta.encode_u64(self._index)
             tables[buckets.META][meta.TERM] = meta.encode_u64(self._term)
-        self._commit = Commit(self._generation, self._worker, tables, buffer_bytes=self._bytes, buffer_items=self._ops)
+        self._commit = Commit(
+            self._generation,
+            self._worker,
+            tables,
+            has_deletes=self._has_deletes,
+            buffer_bytes=self._bytes,
+            buffer_items=self._ops,
+        )
         self._frozen = tables
         self._frozen_bytes = self._bytes
         self._frozen_index = self._index
         self._live = empty_tables()
         self._ops = self._boundary_ops = self._bytes = 0
+        self._has_deletes = False
         self._dirty_since = None
         self._is_commit_asked = False
         return True

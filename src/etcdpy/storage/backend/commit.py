@@ -11,6 +11,8 @@ Everything, the consistent index and the term among it, is in one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import lmdb
@@ -20,6 +22,7 @@ from etcdpy.storage.backend.generation import Generation
 from etcdpy.storage.backend.long_keys import stored_item, stored_key
 from etcdpy.storage.backend.worker import Worker
 from etcdpy.storage.schema import buckets
+from etcdpy.storage.schema.buckets import Bucket
 
 Table = dict[bytes, bytes | None]  # None: the key is deleted.
 Tables = tuple[Table, ...]  # One table per bucket number.
@@ -39,26 +42,34 @@ def empty_tables() -> Tables:
 
 
 class _Run:
-    """The sorted items that one bucket still has to take."""
+    """What one bucket still has to take."""
 
-    __slots__ = ("db", "items", "deletes", "position")
+    __slots__ = ("db", "items", "deletes", "is_append")
 
-    def __init__(self, db: Any, items: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+    def __init__(self, db: Any, items: Iterator[tuple[bytes, bytes]], deletes: list[bytes], is_append: bool) -> None:
         self.db = db
         self.items = items
         self.deletes = deletes
-        self.position = 0
+        self.is_append = is_append
 
 
 class Commit:
     """Writes one buffer into LMDB; `advance` it until it returns True."""
 
     def __init__(
-        self, generation: Generation, worker: Worker, tables: Tables, *, buffer_bytes: int, buffer_items: int
+        self,
+        generation: Generation,
+        worker: Worker,
+        tables: Tables,
+        *,
+        has_deletes: bool,
+        buffer_bytes: int,
+        buffer_items: int,
     ) -> None:
         self._generation = generation
         self._worker = worker
         self._tables = tables
+        self._has_deletes = has_deletes
         bytes_per_item = buffer_bytes // max(1, buffer_items) + 1
         self._slice_items = max(1, min(SLICE_ITEMS, SLICE_BYTES // bytes_per_item))
         self._stage = _BEGINNING
@@ -78,7 +89,7 @@ class Commit:
         if self._stage == _COMMITTING:
             return True
         self._txn = result
-        self._runs = [_make_run(self._generation, bucket, self._tables[bucket]) for bucket in self._filled_buckets()]
+        self._runs = [self._make_run(bucket) for bucket in buckets.ALL if self._tables[bucket]]
         self._stage = _FILLING
         return False
 
@@ -102,9 +113,6 @@ class Commit:
             self._worker.wait()
             self._worker.take_result()
 
-    def _filled_buckets(self) -> list[buckets.Bucket]:
-        return [bucket for bucket in buckets.ALL if self._tables[bucket]]
-
     def _fill_slice(self) -> None:
         runs = self._runs
         if not runs:
@@ -119,36 +127,34 @@ class Commit:
 
     def _write_slice(self, run: _Run) -> bool:
         """Write the next items of a bucket; return whether it is complete."""
-        position, size = run.position, self._slice_items
+        size = self._slice_items
         if run.deletes:
-            part = run.deletes[-size:]
-            del run.deletes[-size:]
             delete = self._txn.delete
-            for key in part:
+            for key in run.deletes[-size:]:
                 delete(key, b"", run.db)
-            return not run.deletes and not run.items
-        items = run.items[position : position + size]
-        run.position = position + len(items)
+            del run.deletes[-size:]
+            return False
+        items = list(islice(run.items, size))
         with self._txn.cursor(run.db) as cursor:
-            # Revisions only grow: appending skips the search and fills pages to the brim instead of to the half.
-            is_append = not cursor.last() or cursor.key() < items[0][0]
-            _, added = cursor.putmulti(items, append=is_append)
+            if run.is_append:
+                _, added = cursor.putmulti(items, append=True)
+                if added == len(items):
+                    return bool(added < size)
+                run.is_append = False  # LMDB left out what does not ascend: put all of it the ordinary way.
+            _, added = cursor.putmulti(items)
         if added != len(items):
             raise StorageError(f"backend: LMDB took {added} of {len(items)} items")
-        return run.position == len(run.items)
+        return bool(added < size)
 
-
-def _make_run(generation: Generation, bucket: buckets.Bucket, table: Table) -> _Run:
-    with_long_keys = bucket in buckets.WITH_LONG_KEYS
-    items: list[tuple[bytes, bytes]] = []
-    deletes: list[bytes] = []
-    if None in table.values():
-        deletes = [key for key, value in table.items() if value is None]
-        items = [(key, value) for key, value in table.items() if value is not None]
-    else:
-        items = list(table.items())  # type: ignore[arg-type]
-    if with_long_keys:
-        deletes = [stored_key(key) for key in deletes]
-        items = [stored_item(key, value) for key, value in items]
-    items.sort()
-    return _Run(generation.dbs[bucket], items, deletes)
+    def _make_run(self, bucket: Bucket) -> _Run:
+        table = self._tables[bucket]
+        items: Iterable[tuple[bytes, bytes]] = table.items()  # type: ignore[assignment]
+        deletes: list[bytes] = []
+        if self._has_deletes:
+            deletes = [key for key, value in table.items() if value is None]
+            items = [(key, value) for key, value in table.items() if value is not None]
+        if bucket in buckets.WITH_LONG_KEYS:
+            deletes = [stored_key(key) for key in deletes]
+            items = [stored_item(key, value) for key, value in items]
+        # Revisions only grow: appending skips the search and fills pages to the brim instead of to the half.
+        return _Run(self._generation.dbs[bucket], iter(items), deletes, bucket == buckets.KEY)
