@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
-from etcdpy.state.watch.event import Change
+from etcdpy.state.mvcc.change import Change
 
 # Enough for a second of an ordinary load; what is older comes from the store.
 BACKLOG_CHANGES_MAX: Final = 20_000

@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from etcdpy.state.mvcc.change import Change
 from etcdpy.state.watch.backlog import Backlog
 from etcdpy.state.watch.delivery import OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, Delivery
-from etcdpy.state.watch.event import Change, ChangeSource, Event, Unit
+from etcdpy.state.watch.event import ChangeSource, Event, Unit
 from etcdpy.state.watch.interest import InterestIndex
 from etcdpy.state.watch.range_tree import OPEN_END
 from etcdpy.state.watch.response import CANCELED, encode_compact_revision
@@ -35,8 +36,9 @@ SYNC_REVISIONS_MAX: Final = 1000
 STEP_BYTES_MAX: Final = 16 << 20
 # A stretch of history is cut here, at a revision; one revision is always taken.
 READ_BYTES_MAX: Final = 4 << 20
-# The first read is a short one: it shows how large the revisions are.
-FIRST_READ_REVISIONS: Final = 64
+READ_CHANGES_MAX: Final = 1000
+# The first read is a short one: it shows how large the changes are.
+FIRST_READ_CHANGES: Final = 64
 # Even a thousand watchers on one stream get this much of changes at once.
 PART_BYTES_MIN: Final = 4096
 
@@ -97,7 +99,7 @@ class CatchUp:
         self._lagging_count = 0
         self._streams: deque[Stream] = deque()  # Invariant: exactly those with is_queued.
         self._watchers: deque[Watcher] = deque()  # Invariant: each at most once; some may be GONE.
-        self._read_revisions = FIRST_READ_REVISIONS
+        self._read_changes = FIRST_READ_CHANGES
         self.widest = 1  # the most watchers that a stream has, or had lately
         self.compacted_count = 0  # watchers canceled because their history is gone, since the hub last looked
 
@@ -318,13 +320,14 @@ class CatchUp:
             last = min(first + SYNC_REVISIONS_MAX - 1, self._delivery.revision)
             changes = self._backlog.read(first, last)
         else:
-            last = min(first + self._read_revisions - 1, self._delivery.revision)
-            changes = list(self._source.changes_between(first, last))
+            end = min(first + SYNC_REVISIONS_MAX, self._delivery.revision + 1)
+            found, next_revision = self._source.changes_between(first, end, self._read_changes)
+            changes, last = list(found), next_revision - 1
             size = sum(len(change.kv_bytes) for change in changes)
             if size > READ_BYTES_MAX:
-                self._read_revisions = max(self._read_revisions // 2, 1)
+                self._read_changes = max(self._read_changes // 2, 1)
             else:
-                self._read_revisions = min(self._read_revisions * 2, SYNC_REVISIONS_MAX)
+                self._read_changes = min(self._read_changes * 2, READ_CHANGES_MAX)
         if changes:
             stop = cut_at_revision(changes, 0, bytes_max)
             if stop < len(changes):

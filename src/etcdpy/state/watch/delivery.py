@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from etcdpy.state.watch.event import Change, ChangeSource, Event, Unit, encode_units
+from etcdpy.state.mvcc.change import Change
+from etcdpy.state.watch.event import ChangeSource, Event, Unit, encode_units
 from etcdpy.state.watch.interest import Bucket, InterestIndex
 from etcdpy.state.watch.response import Fanout, Item, encode_header
 from etcdpy.state.watch.watcher import Stream, Watcher

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from etcdpy.base.varint import encode_varint
+from etcdpy.state.mvcc.change import Change
 from etcdpy.state.watch.response import ENVELOPE_BYTES_MAX, FRAGMENT
 
 # Several revisions share one response up to here. etcd puts up to 1,000 revisions of any size into one when a watcher
@@ -31,33 +32,17 @@ PREV_KV: Final = 4
 FRAGMENTED: Final = 8
 
 
-class Change(Protocol):
-    """One key changed by one revision, as the store reports it."""
-
-    @property
-    def key(self) -> bytes: ...
-    @property
-    def kv_bytes(self) -> bytes:
-        """The encoded KeyValue; of a deletion, only key and mod_revision."""
-
-    @property
-    def is_delete(self) -> bool: ...
-    @property
-    def revision(self) -> int:
-        """The main revision."""
-
-
 class ChangeSource(Protocol):
     """The store, as far as watchers need it."""
 
-    @property
-    def current_revision(self) -> int: ...
-    @property
-    def compact_revision(self) -> int: ...
-    def changes_between(self, first: int, last: int, /) -> Sequence[Change]:
-        """Return the changes of revisions first..last, both included, in order."""
+    current_revision: int
+    compact_revision: int
+    record_changes: bool  # set while there are watchers: otherwise nobody takes the changes
 
-    def get_kv_at(self, key: bytes, revision: int, /) -> bytes | None:
+    def changes_between(self, start_revision: int, end_revision: int, limit: int = ...) -> tuple[Sequence[Change], int]:
+        """Return changes of [start, end), about `limit` but whole revisions, and the revision to go on from."""
+
+    def get_kv_at(self, key: bytes, revision: int) -> bytes | None:
         """Return the encoded KeyValue that `key` had at `revision`; None: it had none, or it was compacted away."""
 
 

@@ -14,7 +14,8 @@ Promises to a watcher (guarantees of etcd)
 
 Speed: a change costs a look-up; a body is encoded once per interest and variant; a stream with many alike watchers gets
 one `Fanout`. Memory: outboxes are bounded, and a stream that does not drain is only a number (its cursor).
-While `is_idle`, notify need not be called at all: the first watcher asks the store where it stands.
+While `is_idle`, the store records no changes and notify need not be called: the first watcher asks the store where
+it stands.
 
 Upstream: mvcc/watchable_store.go, v3rpc/watch.go.
 """
@@ -28,9 +29,10 @@ from sortedcontainers import SortedDict
 
 from etcdpy.base.clock import Random
 from etcdpy.pb import rpc_pb2
+from etcdpy.state.mvcc.change import Change
 from etcdpy.state.watch.catch_up import CatchUp, cut_at_revision
 from etcdpy.state.watch.delivery import OUTBOX_BYTES_HIGH, Delivery
-from etcdpy.state.watch.event import FRAGMENTED, NO_DELETE, NO_PUT, PREV_KV, Change, ChangeSource
+from etcdpy.state.watch.event import FRAGMENTED, NO_DELETE, NO_PUT, PREV_KV, ChangeSource
 from etcdpy.state.watch.interest import InterestIndex
 from etcdpy.state.watch.range_tree import OPEN_END
 from etcdpy.state.watch.response import CANCELED, CREATED, Item, encode_id_field, encode_reason
@@ -228,7 +230,7 @@ class WatchHub:
         self._catch_up.step_streams()
         self._take_late()
         self._catch_up.step_watchers()
-        self._watcher_count -= self._catch_up.compacted_count
+        self._count_watchers(-self._catch_up.compacted_count)
         self._catch_up.compacted_count = 0
         self._answer_progress()
 
@@ -312,13 +314,17 @@ class WatchHub:
     def _add(self, watcher: Watcher) -> None:
         stream = watcher.stream
         stream.watchers[watcher.watch_id] = watcher
-        self._watcher_count += 1
+        self._count_watchers(1)
         self._catch_up.widest = max(self._catch_up.widest, len(stream.watchers))
         if watcher.wants_progress:
             stream.progress_watchers[watcher.watch_id] = watcher
             if stream not in self._progress_streams:
                 self._progress_streams[stream] = None
                 self._progress_at = 0.0  # the next tick gives the stream its time
+
+    def _count_watchers(self, change: int) -> None:
+        self._watcher_count += change
+        self._source.record_changes = self._watcher_count > 0
 
     def _place(self, watcher: Watcher, cursor: int) -> None:
         """Put a new watcher where it belongs: it is to be told of everything from `cursor` on."""
@@ -360,7 +366,7 @@ class WatchHub:
                 if not watchers:
                     del self._future[watcher.cursor]
         watcher.state = GONE
-        self._watcher_count -= 1
+        self._count_watchers(-1)
         if watcher.wants_progress:
             stream.progress_watchers.pop(watcher.watch_id, None)
             if not stream.progress_watchers:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from etcdpy.state.watch.event import Change, Event
+from etcdpy.state.mvcc.change import Change
+from etcdpy.state.watch.event import Event
 from etcdpy.state.watch.range_tree import RangeTree
 from etcdpy.state.watch.watcher import ATTACHED, Stream, Watcher
 
