@@ -1,9 +1,11 @@
 """HashKV: one number over the history, equal on all members that hold the same.
 
-CRC32C over the name of the bucket, then key and value of every record up to the asked revision. Of what is not newer
-than the compacted revision only the live set counts, so the number does not depend on how far the removal has come:
-puts that are still in force at the asked revision. Tombstones of the compacted revision never count; some versions keep
-them, others do not.
+CRC32C over the name of the bucket, then key and value of every record up to the asked revision. What is not newer than
+the compacted revision counts only if it must be there on every member, however far the removal has come:
+
+  * puts that are in force at the asked revision; a put that was replaced in between does not count, though it is there;
+  * but where no key at all exists at the asked revision, the puts that were in force at the compacted one;
+  * never tombstones: some versions keep those of the compacted revision, others do not.
 
 It is made in slices. When compaction overtakes it, it starts anew: records it had counted may be gone.
 
@@ -42,16 +44,16 @@ class KvHash:
 
 
 def hash_steps(store: Store, revision: int) -> Generator[None, None, KvHash]:
-    """Hash the history up to `revision` (0: now), yielding between slices."""
+    """Hash the history up to `revision` (0: now; below: nothing, as etcd does), yielding between slices."""
     current = store.current_revision
-    asked = revision if revision > 0 else current
+    asked = revision or current
     while True:
         compacted = store.compact_revision
-        if asked < compacted:
+        if 0 < asked < compacted:
             raise Compacted
         if asked > current:
             raise FutureRev
-        value = yield from _hash(store, asked, compacted)
+        value = yield from _hash(store, max(asked, 0), compacted)
         if value is not None:
             return KvHash(hash=value, hash_revision=asked, compact_revision=compacted, revision=current)
 
@@ -59,23 +61,34 @@ def hash_steps(store: Store, revision: int) -> Generator[None, None, KvHash]:
 def _hash(store: Store, revision: int, compacted: int) -> Generator[None, None, int | None]:
     """Return the hash; None when a compaction came in between."""
     value = google_crc32c.value(NAMES[KEY])
-    first, last = b"", encode_revision(revision + 1, 0)
+    live_bound = bound_after(revision)
+    if compacted > 0 and not (yield from _exists_any(store, live_bound)):
+        live_bound = bound_after(compacted)
     newer_than_compacted = encode_revision(compacted + 1, 0)
-    while True:
+    first, last = b"", encode_revision(revision + 1, 0)
+    while store.compact_revision == compacted:
         items = store.backend.scan(KEY, first, last, SLICE_RECORDS)
         counted: list[bytes] = []
         for item in items:
-            if item[0] >= newer_than_compacted or _is_live(store, item[0], item[1], revision):
+            if item[0] >= newer_than_compacted or _is_live(store, item[0], item[1], live_bound):
                 counted += item
         value = google_crc32c.extend(value, b"".join(counted))
         if len(items) < SLICE_RECORDS:
             return int(value)
         first = items[-1][0] + b"\0"
         yield
-        if store.compact_revision != compacted:
-            return None
+    return None
 
 
-def _is_live(store: Store, record: bytes, stored: bytes, revision: int) -> bool:
-    """Return whether a put is still in force at `revision`; a tombstone never is."""
-    return store.index.get_before(key_of(stored), bound_after(revision)) == record
+def _exists_any(store: Store, bound: bytes) -> Generator[None, None, bool]:
+    """Return whether any key exists below `bound`."""
+    for keys in store.index.walk(b"", None):
+        if store.index.find_records(keys, bound):
+            return True
+        yield
+    return False
+
+
+def _is_live(store: Store, record: bytes, stored: bytes, bound: bytes) -> bool:
+    """Return whether a put is in force below `bound`; a tombstone never is."""
+    return store.index.get_before(key_of(stored), bound) == record

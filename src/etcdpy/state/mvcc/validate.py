@@ -119,15 +119,17 @@ class _Branch:
                 self.deletes.add(start, op.request.range_end or start + b"\0")
 
     def absorb(self, then: _Branch, otherwise: _Branch) -> None:
-        """Take in both branches of a nested transaction. Their deletes count against each other's puts, as in etcd."""
-        self.deletes.update(then.deletes)
-        self.deletes.update(otherwise.deletes)
-        if not self.puts.isdisjoint(then.puts) or not self.puts.isdisjoint(otherwise.puts):
-            raise DuplicateKey
-        self._check_not_deleted(then.puts)
-        self._check_not_deleted(otherwise.puts)
-        self.puts |= then.puts
-        self.puts |= otherwise.puts
+        """Take in both branches of a nested transaction, which exclude each other.
+
+        Their puts count against deletes of this level and of nested transactions before them, not of later ones.
+        """
+        for nested in (then, otherwise):
+            if not self.puts.isdisjoint(nested.puts):
+                raise DuplicateKey
+            self._check_not_deleted(nested.puts)
+        for nested in (then, otherwise):
+            self.puts |= nested.puts
+            self.deletes.update(nested.deletes)
 
     def finish(self) -> None:
         """Add the branch's own puts, after everything nested."""
