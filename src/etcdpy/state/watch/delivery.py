@@ -43,6 +43,7 @@ class Delivery:
         self._header = b""
         self._header_of = (-1, -1)  # Invariant: _header carries this revision and term.
         self.filled: list[Stream] = []  # Invariant: the streams whose outbox is not empty, each once.
+        self.events_sent = 0  # events times watchers
         self.late: list[tuple[Watcher, int]] = []  # detached, with the first revision they were not told of
 
     def header(self) -> bytes:
@@ -95,6 +96,7 @@ class Delivery:
             if not outbox:
                 self.filled.append(stream)
             stream.outbox_bytes += size
+            self.events_sent += unit.event_count * len(bucket.watchers)
             for tail in unit.pieces:
                 for run in bucket.runs():
                     outbox.append(Fanout(head, run, tail))
@@ -114,6 +116,7 @@ class Delivery:
                 for run in bucket.runs():
                     self.put(stream, Fanout(head, run, tail), 0)
             stream.outbox_bytes += unit.size * len(bucket.watchers)
+            self.events_sent += unit.event_count * len(bucket.watchers)
 
     def send_to(self, watcher: Watcher, units: list[Unit]) -> Unit | None:
         """Tell one watcher of `units` while its stream's outbox has room; return the first that it was not told."""
@@ -127,6 +130,7 @@ class Delivery:
             for tail in unit.pieces:
                 self.put(stream, Fanout(head, run, tail), 0)
             stream.outbox_bytes += unit.size
+            self.events_sent += unit.event_count
         return None
 
     def encode(self, events: list[Event], bits: int) -> list[Unit]:

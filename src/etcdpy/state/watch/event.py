@@ -85,13 +85,13 @@ class Event:
 class Unit:
     """Whole revisions for one kind of watcher. `pieces` are the tails of its responses, usually one."""
 
-    __slots__ = ("pieces", "size", "first_revision", "last_revision")
+    __slots__ = ("pieces", "size", "first_revision", "event_count")
 
-    def __init__(self, pieces: Sequence[bytes], first_revision: int, last_revision: int) -> None:
+    def __init__(self, pieces: Sequence[bytes], first_revision: int, event_count: int) -> None:
         self.pieces = pieces
         self.size = sum(map(len, pieces)) + ENVELOPE_BYTES_MAX * len(pieces)
         self.first_revision = first_revision
-        self.last_revision = last_revision
+        self.event_count = event_count
 
 
 def encode_units(events: list[Event], bits: int, source: ChangeSource, fragment_bytes_max: int) -> list[Unit]:
@@ -101,7 +101,7 @@ def encode_units(events: list[Event], bits: int, source: ChangeSource, fragment_
         if bits & event.skip_bit:
             return []
         data = event.encode_with_previous(source) if bits & PREV_KV else event.encode()
-        return [Unit((data,), event.revision, event.revision)]
+        return [Unit((data,), event.revision, 1)]
     if bits & (NO_PUT | NO_DELETE):
         events = [event for event in events if not bits & event.skip_bit]
         if not events:
@@ -112,9 +112,9 @@ def encode_units(events: list[Event], bits: int, source: ChangeSource, fragment_
     size = sum(map(len, chunks))
     limit = min(fragment_bytes_max, UNIT_BYTES_MAX) if bits & FRAGMENTED else UNIT_BYTES_MAX
     if size + ENVELOPE_BYTES_MAX <= limit:
-        return [Unit((b"".join(chunks),), events[0].revision, events[-1].revision)]
+        return [Unit((b"".join(chunks),), events[0].revision, len(events))]
     return [
-        _make_unit(chunks[start:stop], events[start].revision, events[stop - 1].revision, bits, fragment_bytes_max)
+        _make_unit(chunks[start:stop], events[start].revision, bits, fragment_bytes_max)
         for start, stop in _cut_at_revisions(events, chunks, limit)
     ]
 
@@ -137,9 +137,9 @@ def _cut_at_revisions(events: list[Event], chunks: list[bytes], limit: int) -> l
     return ranges
 
 
-def _make_unit(chunks: list[bytes], first: int, last: int, bits: int, fragment_bytes_max: int) -> Unit:
+def _make_unit(chunks: list[bytes], first_revision: int, bits: int, fragment_bytes_max: int) -> Unit:
     if not bits & FRAGMENTED:
-        return Unit((b"".join(chunks),), first, last)
+        return Unit((b"".join(chunks),), first_revision, len(chunks))
     pieces: list[bytes] = []
     piece: list[bytes] = []
     size = ENVELOPE_BYTES_MAX
@@ -151,4 +151,4 @@ def _make_unit(chunks: list[bytes], first: int, last: int, bits: int, fragment_b
         piece.append(chunk)
         size += len(chunk)
     pieces.append(b"".join(piece))
-    return Unit(pieces, first, last)
+    return Unit(pieces, first_revision, len(chunks))

@@ -114,6 +114,11 @@ class WatchHub:
         return len(self._streams)
 
     @property
+    def events_sent(self) -> int:
+        """Events times the watchers that were told of them."""
+        return self._delivery.events_sent
+
+    @property
     def unsynced_count(self) -> int:
         """Watchers that have not been told of everything (etcd_debugging_mvcc_slow_watcher_total)."""
         count = 0

@@ -1,0 +1,197 @@
+"""The Watch service: calls on one side, the watch hub on the other.
+
+    on_message(create | cancel | progress)  >  hub  >  take_output  >  call.write
+    publish(changes)                        >  hub  >  take_output  >  call.write
+
+Back-pressure: when a call refuses more, its stream is blocked in the hub, which then makes no events for it, and its
+requests are not read. `on_drain` undoes both; the hub catches up, a bounded step per turn of the event loop.
+
+Failures of a single watch are answered in the stream (facts 1.6); only a message that is no WatchRequest, and a lost
+leader for those who asked to be told, end the call. A client that sends no more requests still gets its events.
+
+Source: etcdserverpb.Watch. Upstream: v3rpc/watch.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from google.protobuf.message import DecodeError
+
+from etcdpy.base.errors import INTERNAL, NoLeader
+from etcdpy.pb import rpc_pb2
+from etcdpy.state.mvcc.change import Change
+from etcdpy.state.watch.hub import WatchHub
+from etcdpy.state.watch.response import Item
+from etcdpy.transport.grpc.call import Call
+
+# What grpc-go says of the commonest defect, a message that ends early.
+MALFORMED_TEXT: Final = "grpc: failed to unmarshal the received message unexpected EOF"
+
+
+class Scheduler(Protocol):
+    """The event loop, as far as it is needed here."""
+
+    def call_soon(self, callback: Callable[[], None], /) -> object: ...
+
+
+class Permission(Protocol):
+    """Who may watch what. The range is given as the client sent it, before b"\\0" is read as "no end"."""
+
+    def check_watch(self, call: Call, key: bytes, range_end: bytes) -> str | None:
+        """Return None, or the reason to refuse."""
+
+
+class AllPermitted:
+    """While authentication is off."""
+
+    def check_watch(self, call: Call, key: bytes, range_end: bytes) -> str | None:
+        return None
+
+
+class WatchApi:
+    """All watch calls of one member."""
+
+    def __init__(
+        self,
+        hub: WatchHub,
+        *,
+        loop: Scheduler,
+        get_term: Callable[[], int],
+        has_leader: Callable[[], bool],
+        permission: Permission | None = None,
+    ) -> None:
+        self._hub = hub
+        self._loop = loop
+        self._get_term = get_term
+        self._has_leader = has_leader
+        self._permission = permission or AllPermitted()
+        self._calls: dict[int, WatchCall] = {}  # by the hub's stream id
+        self._is_step_due = False
+
+    def open(self, call: Call) -> WatchCall:
+        """Begin a watch call; the StreamMethod of Watch."""
+        requires_leader = call.metadata(b"hasleader") == b"true"
+        if requires_leader and not self._has_leader():
+            raise NoLeader
+        call.start()
+        stream_id = self._hub.open_stream()
+        handler = self._calls[stream_id] = WatchCall(self, call, stream_id, requires_leader=requires_leader)
+        return handler
+
+    # -- from the member
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tell watchers of what was applied. Call it before the answers of the same turn leave."""
+        self._hub.notify(changes)
+        self.flush()
+
+    def tick(self, now: float) -> None:
+        """Send progress notifications that are due; a few times a second."""
+        self._hub.tick(now)
+        self.flush()
+
+    def restored(self) -> None:
+        """The store was replaced by a received snapshot."""
+        self._hub.restore()
+        self.flush()
+
+    def cut_leaderless(self) -> None:
+        """There has been no leader for too long: end the calls that asked to be told."""
+        for handler in list(self._calls.values()):
+            if handler.requires_leader:
+                handler.call.fail(NoLeader.code, NoLeader.text)
+
+    # -- from the calls
+
+    def handle(self, handler: WatchCall, message: bytes) -> None:
+        try:
+            request = rpc_pb2.WatchRequest.FromString(message)
+        except DecodeError:
+            handler.call.fail(INTERNAL, MALFORMED_TEXT)
+            return
+        kind = request.WhichOneof("request_union")
+        if kind is None:
+            return  # a kind of request that we do not know: the others go on
+        hub, stream_id = self._hub, handler.stream_id
+        hub.raft_term = self._get_term()
+        if kind == "create_request":
+            create = request.create_request
+            reason = self._permission.check_watch(handler.call, create.key or b"\0", create.range_end)
+            if reason is None:
+                hub.create(stream_id, create)
+            else:
+                hub.refuse(stream_id, reason)
+        elif kind == "cancel_request":
+            hub.cancel(stream_id, request.cancel_request.watch_id)
+        else:
+            hub.request_progress(stream_id)
+        self.flush()
+
+    def drained(self, handler: WatchCall) -> None:
+        self._hub.unblock(handler.stream_id)
+        handler.call.resume_reading()
+        self.flush()
+
+    def closed(self, handler: WatchCall) -> None:
+        if self._calls.pop(handler.stream_id, None) is not None:
+            self._hub.close_stream(handler.stream_id)
+
+    # -- to the calls
+
+    def flush(self) -> None:
+        """Write what the hub has made, and see that it goes on if it has more to do."""
+        hub = self._hub
+        for stream_id, items in hub.take_output():
+            handler = self._calls[stream_id]
+            if not _write_all(handler.call, items):
+                hub.block(stream_id)
+                handler.call.pause_reading()
+        if hub.has_work and not self._is_step_due:
+            self._is_step_due = True
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._is_step_due = False
+        self._hub.raft_term = self._get_term()
+        self._hub.sync_step()
+        self.flush()
+
+
+class WatchCall:
+    """One call of Watch: the transport's StreamHandler."""
+
+    __slots__ = ("call", "stream_id", "requires_leader", "_api")
+
+    def __init__(self, api: WatchApi, call: Call, stream_id: int, *, requires_leader: bool) -> None:
+        self._api = api
+        self.call = call
+        self.stream_id = stream_id
+        self.requires_leader = requires_leader
+
+    def on_message(self, message: bytes, /) -> None:
+        self._api.handle(self, message)
+
+    def on_end(self) -> None:
+        """The client asks for nothing more, but still listens."""
+
+    def on_close(self, error: int, /) -> None:
+        self._api.closed(self)
+
+    def on_drain(self) -> None:
+        self._api.drained(self)
+
+
+def _write_all(call: Call, items: list[Item]) -> bool:
+    """Write all items, whatever the call says meanwhile; return whether it takes more."""
+    write = call.write
+    has_room = True
+    for item in items:
+        if isinstance(item, bytes):
+            has_room = write(item)
+            continue
+        head, tail = item.head, item.tail
+        for field in item.id_fields:
+            has_room = write(head + field + tail)
+    return has_room
