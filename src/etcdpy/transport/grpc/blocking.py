@@ -7,9 +7,10 @@
         while (message := stream.read()) is not None: ...
 
 Rules
-  * One thread uses a channel. Within it any number of streams and unary calls may be open: whoever waits reads the socket
-    for all, and messages for others wait in their streams (a stream that holds enough closes its window).
-  * It connects with the first call, and again after the connection was lost; calls under way then fail with UNAVAILABLE.
+  * One thread uses a channel. Within it any number of streams and unary calls may be open: whoever waits reads the
+    socket for all, and messages for others wait in their streams (a stream that holds enough closes its window).
+  * It connects with the first call, and again after the connection was lost; calls under way then fail with
+    UNAVAILABLE.
   * Must not import asyncio, uvloop or anything that does.
 """
 
@@ -197,9 +198,7 @@ class BlockingChannel:
         self._session = Session(self._endpoint)
         self._session.connection_made(_SocketTransport(self._sock))
 
-    def unary(
-        self, path: bytes, message: bytes, timeout: float | None = None, metadata: Metadata = ()
-    ) -> bytes:
+    def unary(self, path: bytes, message: bytes, timeout: float | None = None, metadata: Metadata = ()) -> bytes:
         """Make one call and return the answer's message. `timeout` in seconds covers all of it; raises EtcdError."""
         deadline = None if timeout is None else monotonic() + timeout
         call = self._wait_unary(path, message, deadline, metadata)

@@ -3,8 +3,8 @@
     unary      client sends one message > handle(call) > call.respond(bytes) or call.fail(code, text), now or later
     streaming  client sends HEADERS     > open(call) returns a handler > on_message ... on_end ... on_close
 
-The production `Call` is the Cython `Stream` itself: no wrapper is allocated per request. The protocols below exist so that
-handlers can be typed, and tested with a plain object.
+The production `Call` is the Cython `Stream` itself: no wrapper is allocated per request. The protocols below exist so
+that handlers can be typed, and tested with a plain object.
 
 Rules
   * A unary call is answered exactly once. After `closed` turned true every answer is dropped silently.

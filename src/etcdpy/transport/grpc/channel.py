@@ -7,8 +7,9 @@
     async for message in stream: ...
 
 Rules
-  * It connects with the first call, and again after the connection was lost or the server said GOAWAY. Calls under way when a
-    connection is lost fail with UNAVAILABLE; a unary call that the server promises not to have seen is sent once more.
+  * It connects with the first call, and again after the connection was lost or the server said GOAWAY. Calls under
+    way when a connection is lost fail with UNAVAILABLE; a unary call that the server promises not to have seen is
+    sent once more.
   * Deadlines travel as grpc-timeout and are enforced here too, at the endpoint's tick.
   * A cancelled task cancels its call (RST_STREAM).
 """
@@ -167,9 +168,7 @@ class Channel:
                 client_call.raise_unavailable(self.address, error)
             return self._session
 
-    async def unary(
-        self, path: bytes, message: bytes, timeout: float | None = None, metadata: Metadata = ()
-    ) -> bytes:
+    async def unary(self, path: bytes, message: bytes, timeout: float | None = None, metadata: Metadata = ()) -> bytes:
         """Make one call and return the answer's message. `timeout` in seconds; raises EtcdError."""
         deadline = None if timeout is None else monotonic() + timeout
         call = await self._wait_unary(path, message, deadline, metadata)

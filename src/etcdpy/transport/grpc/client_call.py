@@ -1,4 +1,5 @@
-"""What both clients share: addresses, header fields, timeouts, and how a finished call becomes a result or an EtcdError.
+"""What both clients share: addresses, header fields, timeouts, and how a finished call becomes a result or an
+EtcdError.
 
 Light on purpose: command line tools import it at every start.
 """
@@ -169,7 +170,7 @@ def unavailable(address: Address, error: BaseException) -> EtcdError:
     """Return the error for a connection that could not be made, in Go's words."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return EtcdError(
-        f"connection error: desc = \"transport: Error while dialing dial tcp {address.text}: {reason.lower()}\"",
+        f'connection error: desc = "transport: Error while dialing dial tcp {address.text}: {reason.lower()}"',
         UNAVAILABLE,
     )
 

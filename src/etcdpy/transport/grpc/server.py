@@ -2,12 +2,12 @@
 
     Listener > FirstBytes > Session (compiled) > method.handle(call) ... call.respond(bytes) > one write per turn
 
-What is per call happens in the compiled session; here is what is per server: the texts of refusals, compression, the sweep
-over connections once a second, and shutdown. There is no coroutine, future or timer per call.
+What is per call happens in the compiled session; here is what is per server: the texts of refusals, compression, the
+sweep over connections once a second, and shutdown. There is no coroutine, future or timer per call.
 
 Rules
-  * A handler may raise EtcdError before it has answered: the call fails with it. Any other exception is our bug: the call
-    fails with INTERNAL and the loop's exception handler gets it.
+  * A handler may raise EtcdError before it has answered: the call fails with it. Any other exception is our bug: the
+    call fails with INTERNAL and the loop's exception handler gets it.
   * Shutdown first ends every call with status 14 and only then sends GOAWAY and closes: clients cut off after a GOAWAY
     report Unknown, and etcdctl's watch gives up; with the status they look for another member.
 """
@@ -85,6 +85,10 @@ class GrpcServer:
     def connection(self) -> Session:
         """Return the protocol for a connection that opened with HTTP/2's preface."""
         return Session(self.endpoint)
+
+    def connection_count(self) -> int:
+        """Return how many connections are open."""
+        return self.endpoint.connections
 
     def flush(self) -> None:
         """Send all answers given so far; without it they leave at the end of the loop's turn."""

@@ -1,5 +1,6 @@
 """Types of the compiled binding: see `_nghttp2.pyx` for the theory."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,8 @@ TRUNCATED: Final = 3
 TOO_LARGE: Final = 4
 BAD_FLAG: Final = 5
 NO_ENCODING: Final = 6
-BAD_TIMEOUT: Final = 7
+# Stream.error when the connection went away under the call.
+CONNECTION_LOST: Final = 0xFF
 
 class Method:
     """Counters common to unary and streaming methods."""
@@ -65,6 +67,8 @@ class Endpoint:
     def flush(self) -> None:
         """Send what all connections have to send, now instead of at the end of the loop's turn."""
     def sessions(self) -> list[Session]: ...
+    def expire(self, now: float) -> int:
+        """End the calls whose deadline has passed (done by a timer when there is a loop)."""
     def sweep(
         self,
         now: float,
@@ -126,7 +130,7 @@ class Stream:
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
-class Session:
+class Session(asyncio.Protocol):
     """One HTTP/2 connection: an asyncio protocol, or driven by hand with anything that has write() and close()."""
 
     def __init__(self, endpoint: Endpoint) -> None: ...
@@ -153,7 +157,7 @@ class Session:
     def connection_made(self, transport: Any) -> None: ...
     def data_received(self, data: bytes) -> None: ...
     def eof_received(self) -> bool: ...
-    def connection_lost(self, exc: BaseException | None) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
     def flush(self) -> None: ...

@@ -98,6 +98,8 @@ cdef enum:
     EVENT_DRAIN = 8
     EVENT_REFUSED = 16
     EVENT_CLOSE = 32
+    # RFC 9113: a stream's window before any SETTINGS
+    DEFAULT_WINDOW_BYTES = 65535
     # How much one flush collects before it writes: with a frame more, still a modest piece of the C stack.
     WRITE_BYTES = 65536
     WRITE_ROOM = 65536 + 32768
@@ -110,7 +112,6 @@ TRUNCATED = 3
 TOO_LARGE = 4
 BAD_FLAG = 5
 NO_ENCODING = 6
-BAD_TIMEOUT = 7
 
 cdef enum:
     C_UNKNOWN_METHOD = 1

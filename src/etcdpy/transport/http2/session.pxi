@@ -542,5 +542,8 @@ def peer_name(transport):
     """`ip:port`, `[ip6]:port`, or what a unix socket's client bound to."""
     address = transport.get_extra_info("peername")
     if isinstance(address, tuple):
+        if address[0].startswith("::ffff:"):
+            # An IPv4 client on a socket that listens for both.
+            return f"{address[0][7:]}:{address[1]}"
         return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
     return str(address or "@")

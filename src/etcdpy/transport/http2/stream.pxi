@@ -189,11 +189,14 @@ cdef class Stream:
         return 0
 
     cdef void grant(self):
+        cdef size_t wanted
         self.waits_for_reserve = False
         self.reserved = self.partial_need
         self.session.reserved_bytes += self.reserved
-        nghttp2_session_set_local_window_size(
-            self.session.h2, 0, self.id, <int32_t>min(self.partial_need + <size_t>self.session.endpoint.stream_window_bytes, <size_t>0x7FFFFFFF))
+        # Until the peer acknowledges our SETTINGS the stream counts from HTTP/2's own first window, and shrinks by the
+        # difference when he does: the grant must be enough afterwards too.
+        wanted = self.partial_need + <size_t>self.session.endpoint.stream_window_bytes + <size_t>DEFAULT_WINDOW_BYTES
+        nghttp2_session_set_local_window_size(self.session.h2, 0, self.id, <int32_t>min(wanted, <size_t>0x7FFFFFFF))
 
     cdef void release_reserve(self):
         if not self.reserved:
