@@ -1,0 +1,238 @@
+"""The synchronous client: blocking calls, one thread, no event loop. Command line tools stand on it.
+
+    call > round robin over the endpoints: the next one that is connected or can be connected
+         > failed? `retry` says whether the call is made again, elsewhere
+
+Rules
+  * A client belongs to one thread. Threads that want to call at the same time take a client each.
+  * Nothing is dialled before the first call. An endpoint that refuses is left alone until all have refused; then the
+    client waits, longer each time, until the call's deadline (for ever when it has none, as etcd's client does).
+  * With a user, the first call authenticates; an expired token is renewed once per call.
+  * Every failed attempt is told to `report`, with the status as it came; the caller gets `errors.client_error` of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from random import random
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import Message
+
+from etcdpy.base.errors import (
+    RESOURCE_EXHAUSTED,
+    UNAVAILABLE,
+    AuthNotEnabled,
+    AuthOldRevision,
+    EtcdError,
+    InvalidAuthToken,
+)
+from etcdpy.base.version import VERSION
+from etcdpy.client import errors, method, retry
+from etcdpy.client.endpoint import Endpoint
+from etcdpy.client.method import Answer, Method
+from etcdpy.client.nouns import Auth, Cluster, Kv, Leases, Maintenance
+from etcdpy.pb import rpc_pb2 as rpc
+from etcdpy.transport.grpc.blocking import BlockingChannel, BlockingStream
+
+if TYPE_CHECKING:
+    import ssl
+
+    from etcdpy.client.watch import Watcher
+
+# As etcd's client: what a request may weigh before it is not even sent.
+SEND_BYTES_MAX: Final = 2 * 1024 * 1024
+DIAL_SECONDS_DEFAULT: Final = 2.0
+COMMAND_SECONDS_DEFAULT: Final = 5.0
+# Where a timeout is asked for and none was given: the client's own (None means: wait for ever).
+USE_DEFAULT: Final = -1.0
+
+Report = Callable[[int, EtcdError], None]
+
+
+class Connection:
+    """One endpoint and its channel."""
+
+    __slots__ = ("endpoint", "channel")
+
+    def __init__(self, endpoint: Endpoint, dial_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
+        self.endpoint = endpoint
+        use_tls = endpoint.uses_tls(ssl_context is not None)
+        if use_tls and ssl_context is None:
+            import ssl
+
+            ssl_context = ssl.create_default_context()
+        self.channel = BlockingChannel(
+            endpoint.address, connect_timeout=dial_seconds, ssl_context=ssl_context if use_tls else None
+        )
+
+    def connect(self) -> None:
+        """Connect unless connected; raises EtcdError in the words of Go's dialer."""
+        try:
+            self.channel.connect()
+        except EtcdError as error:
+            raise errors.dial_error(self.endpoint.shown, self.endpoint.network, error.__cause__) from error
+
+
+class Client:
+    """One cluster, seen through one or more of its members."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str] = ("127.0.0.1:2379",),
+        *,
+        dial_timeout: float = DIAL_SECONDS_DEFAULT,
+        command_timeout: float | None = COMMAND_SECONDS_DEFAULT,
+        ssl_context: ssl.SSLContext | None = None,
+        user: bytes = b"",
+        password: bytes = b"",
+        report: Report | None = None,
+    ) -> None:
+        if not endpoints:
+            raise EtcdError(errors.NO_ENDPOINTS_TEXT, UNAVAILABLE)
+        self.endpoints = [Endpoint(text) for text in endpoints]
+        self._dial_timeout = dial_timeout
+        self._command_timeout = command_timeout
+        self._ssl_context = ssl_context
+        self._user = user
+        self._password = password
+        self._report = report
+        self._connections: list[Connection | None] = [None] * len(self.endpoints)
+        self._turn = 0
+        # None: not authenticated yet. b"": the cluster wants no authentication (or no user was given).
+        self._token: bytes | None = None if user else b""
+        self.kv = Kv(self)
+        self.lease = Leases(self)
+        self.cluster = Cluster(self)
+        self.maintenance = Maintenance(self)
+        self.auth = Auth(self)
+
+    def watch(self, request: rpc.WatchCreateRequest) -> Watcher:
+        """Watch a range; build the request with `etcdpy.client.request.watch_request`."""
+        from etcdpy.client.watch import Watcher
+
+        return Watcher(self, request)
+
+    def call(self, target: Method[Answer], request: Message, timeout: float | None = USE_DEFAULT) -> Answer:
+        """Make one unary call, again where that is safe. `timeout` in seconds covers all attempts."""
+        deadline = self.deadline(timeout)
+        body = request.SerializeToString()
+        attempts = 0
+        renewed = False
+        while True:
+            try:
+                self.check_size(body)
+                return target.answer.FromString(self._attempt(target.path, body, deadline))
+            except EtcdError as error:
+                self.tell(attempts, error)
+                attempts += 1
+                if not renewed and self.forget_stale_token(error):
+                    renewed = True
+                elif not retry.may_retry(error, repeatable=target.repeatable, attempts=attempts):
+                    raise errors.client_error(error) from None
+                self._pause(
+                    retry.pause_seconds(attempts=attempts, endpoints=len(self.endpoints), chance=random()), deadline
+                )
+
+    def open_stream(self, path: bytes, deadline: float | None = None) -> BlockingStream:
+        """Start a streaming call on the next endpoint; raises the status unmapped."""
+        metadata = self._metadata(deadline)
+        return self._connected(deadline).channel.stream(path, [*metadata, (b"hasleader", b"true")])
+
+    def authenticate(self, timeout: float | None = USE_DEFAULT) -> None:
+        """Get a token now (the first call does it otherwise). A cluster without authentication is fine."""
+        request = rpc.AuthenticateRequest(name=self._user, password=self._password)
+        self._token = b""
+        try:
+            self._token = self.call(method.AUTH_AUTHENTICATE, request, timeout).token
+        except AuthNotEnabled:
+            pass
+        except EtcdError:
+            self._token = None
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections:
+            if connection is not None:
+                connection.channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # ---- for nouns, watchers and this class
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """Return the moment at which a call that starts now is given up."""
+        seconds = self._command_timeout if timeout == USE_DEFAULT else timeout
+        return None if seconds is None else time.monotonic() + seconds
+
+    def tell(self, attempts: int, error: EtcdError) -> None:
+        if self._report is not None:
+            self._report(attempts, error)
+
+    @staticmethod
+    def check_size(body: bytes) -> None:
+        """Refuse what the server would refuse less clearly."""
+        if len(body) > SEND_BYTES_MAX:
+            raise EtcdError(
+                f"trying to send message larger than max ({len(body)} vs. {SEND_BYTES_MAX})", RESOURCE_EXHAUSTED
+            )
+
+    def forget_stale_token(self, error: EtcdError) -> bool:
+        """Whether `error` says that a new token would help; the next attempt then gets one."""
+        if not self._user or not self._token or error.text not in (InvalidAuthToken.text, AuthOldRevision.text):
+            return False
+        self._token = None
+        return True
+
+    def _attempt(self, path: bytes, body: bytes, deadline: float | None) -> bytes:
+        metadata = self._metadata(deadline)
+        channel = self._connected(deadline).channel
+        remaining = None if deadline is None else deadline - time.monotonic()
+        return channel.unary(path, body, remaining, metadata)
+
+    def _metadata(self, deadline: float | None) -> list[tuple[bytes, bytes]]:
+        if self._token is None:
+            self.authenticate(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+        fields = [(b"client-api-version", VERSION.encode())]
+        if self._token:
+            fields.append((b"token", self._token))
+        return fields
+
+    def _connected(self, deadline: float | None) -> Connection:
+        """Return the next endpoint in turn that has a connection; wait for one until the deadline."""
+        last_error: EtcdError | None = None
+        rounds = 0
+        while True:
+            for _ in self.endpoints:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise errors.wait_error(last_error)
+                connection = self._next_connection()
+                try:
+                    connection.connect()
+                    return connection
+                except EtcdError as error:
+                    last_error = error
+            self._pause(retry.reconnect_seconds(rounds), deadline)
+            rounds += 1
+
+    def _next_connection(self) -> Connection:
+        at = self._turn % len(self.endpoints)
+        self._turn += 1
+        connection = self._connections[at]
+        if connection is None:
+            connection = Connection(self.endpoints[at], self._dial_timeout, self._ssl_context)
+            self._connections[at] = connection
+        return connection
+
+    @staticmethod
+    def _pause(seconds: float, deadline: float | None) -> None:
+        if deadline is not None:
+            seconds = min(seconds, deadline - time.monotonic())
+        if seconds > 0:
+            time.sleep(seconds)
