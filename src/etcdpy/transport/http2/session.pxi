@@ -456,9 +456,9 @@ cdef class Session:
             if not call.gone:
                 call.unhold(size)
             if call.reserved and call.partial == NULL:
+                # Its window stays as large as it was granted: nghttp2 cannot shrink one without confusing its accounts.
+                # What such streams send without a reserve is bounded by held_bytes_max.
                 call.release_reserve()
-                if self.h2 != NULL and not call.gone:
-                    nghttp2_session_set_local_window_size(self.h2, 0, call.id, self.endpoint.stream_window_bytes)
             if wants_more(call):
                 message = call.inflated(message, compressed)
                 if message is not None:
