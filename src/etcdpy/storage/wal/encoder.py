@@ -23,9 +23,11 @@ from etcdpy.storage.wal.names import SegmentName
 from etcdpy.storage.wal.record import (
     CRC,
     ENTRY,
+    LOW_VARINTS,
     METADATA,
     PAD_FLAGS,
     PADDING,
+    SHORT_VARINTS,
     SNAPSHOT,
     STATE,
     WalSnapshot,
@@ -34,9 +36,8 @@ from etcdpy.storage.wal.record import (
 
 _FRAME_HEAD: Final = struct.Struct("<Q3s").pack
 _ENTRY_HEAD: Final = b"\x08\x02\x10"
-# Numbers of one and two bytes as varints, and the two low bytes of longer ones (14 bits, "more follows").
-_SHORT: Final = [encode_varint(number) for number in range(1 << 14)]
-_LOW: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
+_SHORT: Final = SHORT_VARINTS
+_LOW: Final = LOW_VARINTS
 
 
 class Cut:

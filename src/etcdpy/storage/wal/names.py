@@ -60,8 +60,7 @@ def check_sequence(directory: str, names: list[SegmentName]) -> None:
     for earlier, later in zip(names, names[1:], strict=False):
         if later.sequence != earlier.sequence + 1:
             raise StorageError(
-                f"wal: file not found: {directory} has nothing between "
-                f"{earlier.file_name()} and {later.file_name()}"
+                f"wal: file not found: {directory} has nothing between {earlier.file_name()} and {later.file_name()}"
             )
         if later.first_index < earlier.first_index:
             raise StorageError(f"wal: {later.file_name()} in {directory} begins before {earlier.file_name()}")

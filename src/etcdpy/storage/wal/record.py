@@ -30,6 +30,8 @@ CRC: Final = 4
 SNAPSHOT: Final = 5
 
 TYPE_NAMES: Final = {METADATA: "metadata", ENTRY: "entry", STATE: "hard state", CRC: "crc", SNAPSHOT: "snapshot"}
+# All but crc records carry data.
+DATA_TYPES: Final = frozenset((METADATA, ENTRY, STATE, SNAPSHOT))
 
 FRAME_HEAD_BYTES: Final = 8
 LENGTH_MASK: Final = (1 << 56) - 1
@@ -37,6 +39,11 @@ LENGTH_MASK: Final = (1 << 56) - 1
 PAD_FLAGS: Final = [0] + [(0x80 | 8 - n) << 56 for n in range(1, 8)]
 PAD_TOP_BYTE: Final = [flags >> 56 for flags in PAD_FLAGS]
 PADDING: Final = [b"\0" * (-n % 8) for n in range(8)]
+
+# Numbers of one and two bytes as varints, and the two low bytes of longer ones (14 bits, "more follows"): looked up
+# where a function call per number would be felt.
+SHORT_VARINTS: Final = [encode_varint(number) for number in range(1 << 14)]
+LOW_VARINTS: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
 
 
 class MalformedRecord(Exception):
@@ -92,9 +99,14 @@ def decode_entry(data: bytes) -> Entry:
         if data[position] != 0x18:
             raise MalformedRecord("entry is malformed")
         index, position = decode_varint(data, position + 1)
-        payload = b""
-        if position != len(data):
-            payload = _decode_last_bytes(data, position, 0x22)
+        # Most payloads have a size of one or two bytes: guess it from what is left, and compare.
+        size = len(data) - position - 2
+        if size > 127:
+            size -= 1
+        if 0 < size < 16384 and data[position:-size] == b'"' + SHORT_VARINTS[size]:
+            payload = data[-size:]
+        else:
+            payload = _decode_last_bytes(data, position, 0x22) if position != len(data) else b""
     except (IndexError, ValueError) as error:
         raise MalformedRecord("entry is malformed") from error
     if not term or not index:
