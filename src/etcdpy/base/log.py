@@ -77,13 +77,12 @@ class Duration:
 
 
 def parse_level(text: str) -> int:
-    """Return the number of a level; zap takes lower case, upper case and nothing (info)."""
-    name = text.lower() if text in (text.lower(), text.upper()) else text
-    if not name:
+    """Return the number of a level, in any case; nothing is info, as zap has it."""
+    if not text:
         return INFO
-    if name not in LEVELS:
+    if text.lower() not in LEVELS:
         raise UnknownLevel(text)
-    return LEVELS[name]
+    return LEVELS[text.lower()]
 
 
 def build_logger(

@@ -115,6 +115,9 @@ def _open_output(name: str, rotation: Rotation | None) -> Output:
     if name == "stdout":
         return StreamOutput(STDOUT)
     if name == JOURNAL_OUTPUT:
+        if not os.path.exists(JOURNAL_SOCKET):
+            reason = f"dial unixgram {JOURNAL_SOCKET}: connect: no such file or directory"
+            raise LogOutputError(f"can't find journal ({reason})")
         return JournalOutput()
     try:
         if rotation is not None:

@@ -6,7 +6,8 @@ Two ways to write, as suits the owner of the number:
   * keep it where it is, and copy it in the `refresh` that `Metrics` calls before each scrape.
 
 Attributes bear the names of the metrics without `etcd_` and the subsystem. Labelled ones are dictionaries from the
-tuple of label values, in the order of `etcdpy.server.metrics_table`; a family without children is not shown, as in etcd.
+tuple of label values, in the order of `etcdpy.server.metrics_table`; a family without children is not shown, as in
+etcd.
 
 Everything is touched on the loop's thread only.
 """

@@ -39,11 +39,11 @@ def build_ops_app(
     more_routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
     routes = [*ops_routes(source, log), *more_routes]
-    return Front(_application(routes), origins=origins, hosts=hosts)
+    return Front(application(routes), origins=origins, hosts=hosts)
 
 
 def build_metrics_app(source: OpsSource, log: logging.Logger) -> ASGIApp:
-    return _application(health_routes(source, log))
+    return application(health_routes(source, log))
 
 
 def ops_routes(source: OpsSource, log: logging.Logger) -> list[BaseRoute]:
@@ -69,7 +69,7 @@ def health_routes(source: OpsSource, log: logging.Logger) -> list[BaseRoute]:
     return routes
 
 
-def _application(routes: Sequence[BaseRoute]) -> Starlette:
+def application(routes: Sequence[BaseRoute]) -> Starlette:
     app = Starlette(routes=routes, exception_handlers={404: _not_found})
     app.router.redirect_slashes = False
     return app

@@ -1,7 +1,7 @@
 """/debug/vars: what Go's expvar shows, as far as there is something true to show.
 
-The keys that tools read are there (cmdline, file_descriptor_limit, raft.status). `memstats` tells of Go's memory; what a
-Python process knows of its own stands in `process`.
+The keys that tools read are there (cmdline, file_descriptor_limit, raft.status). `memstats` tells of Go's memory; what
+a Python process knows of its own stands in `process`.
 """
 
 from __future__ import annotations

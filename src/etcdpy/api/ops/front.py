@@ -7,6 +7,7 @@ checked then.
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Sequence
 from typing import Final
@@ -19,15 +20,9 @@ from etcdpy.api.ops.responses import error_response
 ALLOWED_METHODS: Final = "POST, GET, OPTIONS, PUT, DELETE"
 ALLOWED_HEADERS: Final = "accept, content-type, authorization"
 REBINDING_TEXT: Final = (
-    "etcd received your request, but the Host header was unrecognized.\n"
-    "\n"
-    "To fix this, choose one of the following options:\n"
-    "- Enable TLS, then any HTTPS request will be allowed.\n"
-    "- Add the hostname you want to use to the whitelist in settings.\n"
-    "  - e.g. etcd --host-whitelist %s\n"
-    "\n"
-    "This requirement has been added to help prevent \"DNS Rebinding\" attacks (CVE-2018-5702).\n"
-)  # fmt: skip
+    "This member is not known under the host name %s, so it does not answer (DNS rebinding, CVE-2018-5702).\n"
+    "Use a name that --host-whitelist allows, add this one to it, or use TLS."
+)
 
 
 class Front:
@@ -45,8 +40,7 @@ class Front:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if scope.get("scheme") != "https" and not self._is_host_allowed(host):
-            body = REBINDING_TEXT % _host_name(host)
-            await error_response(body.removesuffix("\n"), 421)(scope, receive, send)
+            await error_response(REBINDING_TEXT % json.dumps(_host_name(host)), 421)(scope, receive, send)
             return
         respond = _with_headers(send, self._cors_headers(headers.get("origin", "")))
         if scope["method"] == "OPTIONS":
@@ -60,7 +54,7 @@ class Front:
         await self._inner(scope, receive, respond)
 
     def _is_host_allowed(self, host: str) -> bool:
-        if not self._hosts or "*" in self._hosts:
+        if not self._hosts.difference(("",)) or "*" in self._hosts:
             return True
         return _host_name(host) in self._hosts
 

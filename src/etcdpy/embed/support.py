@@ -1,0 +1,64 @@
+"""What this release cannot do yet, told before anything is started.
+
+A setting that would be taken and then silently not done is worse than one that is refused: the refusal names the flag
+and says why. `flag_table` tells which flags those are; here are, besides, single values of flags that otherwise work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from etcdpy.embed.config import Config
+from etcdpy.embed.errors import NotSupportedYet
+from etcdpy.embed.flag_table import BY_NAME, LATER, Flag, setting_flags
+from etcdpy.embed.initial_cluster import parse_initial_cluster
+from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
+
+DEFAULTS: Final = Config()
+
+
+def check_support(config: Config) -> None:
+    """Raise NotSupportedYet for the first setting that we cannot honour."""
+    for flag in setting_flags():
+        if flag.support == LATER and getattr(config, flag.config_field) != getattr(DEFAULTS, flag.config_field):
+            raise NotSupportedYet(f"--{flag.name} is not supported yet: {_reason(flag)}")
+    if config.log_format != "json":
+        raise NotSupportedYet(f"--log-format={config.log_format} is not supported yet: log lines are JSON")
+    for name in ("listen-peer-urls", "listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"):
+        _check_schemes(name, getattr(config, BY_NAME[name].config_field))
+
+
+def _reason(flag: Flag) -> str:
+    """Return the note of a flag as the end of a sentence."""
+    note = flag.note.removesuffix(".")
+    return note if note.split(" ", 1)[0].isupper() else note[:1].lower() + note[1:]
+
+
+def _check_schemes(name: str, urls: tuple[str, ...]) -> None:
+    for text in urls:
+        scheme = parse_url(text).scheme
+        if scheme in SOCKET_SCHEMES:
+            raise NotSupportedYet(f"--{name}={text} is not supported yet: sockets of the file system come later")
+        if scheme == "https":
+            raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS comes later")
+
+
+def check_bootstrap_support(config: Config) -> None:
+    """Raise NotSupportedYet when a member that is not there yet shall be anything but a cluster of one."""
+    if config.initial_cluster_state != "new":
+        raise NotSupportedYet(
+            "--initial-cluster-state=existing is not supported yet: "
+            "clusters of several members come with the next release"
+        )
+    members = parse_initial_cluster(config.initial_cluster)
+    if len(members) > 1:
+        raise NotSupportedYet(
+            f"--initial-cluster names {len(members)} members: clusters of several members come with the next release"
+        )
+
+
+def changed_settings(config: Config) -> list[str]:
+    """Return the names of the fields that are not at their default, sorted."""
+    fields = dataclasses.fields(Config)
+    return sorted(field.name for field in fields if getattr(config, field.name) != getattr(DEFAULTS, field.name))
