@@ -19,6 +19,7 @@ from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V2, Entry
 from etcdpy.raft.confchange import Change
+from etcdpy.raft.go_quote import quote
 
 TRANSITION_AUTO: Final = 0
 TRANSITION_JOINT_IMPLICIT: Final = 1
@@ -55,7 +56,7 @@ def decode_change(change: AnyConfChange) -> LeaveOrChanges:
         return decode_entry(change)
     if isinstance(change, raft_pb2.ConfChange):
         return LeaveOrChanges(TRANSITION_AUTO, [(change.type, change.node_id)], bool(change.context))
-    changes = [(single.type, single.node_id) for single in change.changes]
+    changes: list[Change] = [(single.type, single.node_id) for single in change.changes]
     return LeaveOrChanges(change.transition, changes, bool(change.context))
 
 
@@ -91,7 +92,7 @@ def describe_pb(change: raft_pb2.ConfChange | raft_pb2.ConfChangeV2) -> str:
     if isinstance(change, raft_pb2.ConfChange):
         parts.append(_describe_single(change.type, change.node_id))
         if change.context:
-            parts.append(f"context:{_quote(change.context)}")
+            parts.append(f"context:{quote(change.context)}")
         if change.id:
             parts.append(f"id:{change.id}")
         return " ".join(parts)
@@ -99,13 +100,9 @@ def describe_pb(change: raft_pb2.ConfChange | raft_pb2.ConfChangeV2) -> str:
         parts.append(f"transition:{raft_pb2.ConfChangeTransition.Name(change.transition)}")
     parts.extend(f"changes:{{{_describe_single(single.type, single.node_id)}}}" for single in change.changes)
     if change.context:
-        parts.append(f"context:{_quote(change.context)}")
+        parts.append(f"context:{quote(change.context)}")
     return " ".join(parts)
 
 
-def _describe_single(kind: raft_pb2.ConfChangeType, member: int) -> str:
+def _describe_single(kind: raft_pb2.ConfChangeType.ValueType, member: int) -> str:
     return f"type:{raft_pb2.ConfChangeType.Name(kind)} node_id:{member}"
-
-
-def _quote(data: bytes) -> str:
-    return '"' + data.decode("latin-1").encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'

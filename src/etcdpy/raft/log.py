@@ -1,4 +1,4 @@
-"""The log of one node: the stable storage and the unstable tail as one sequence, and how far it is committed and applied.
+"""The log of one node: stable storage and unstable tail as one sequence, and how far it is committed and applied.
 
     first_index ........ applied .... applying ...... committed ........ last_index
     |------- storage (on disk) ------------------------------|-- unstable tail --|

@@ -2,7 +2,7 @@
 
 Rules
   * A majority of n voters is n // 2 + 1 of them.
-  * A joint decision needs both groups; an empty group agrees with everything, so that a group alone is a joint decision.
+  * A joint decision needs both groups; an empty group agrees with everything, so a group alone is joint as well.
   * `acked` and `votes` may lack voters (not heard of: index 0, vote pending) and may hold others (ignored).
 
 Upstream: raft/quorum.

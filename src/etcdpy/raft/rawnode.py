@@ -204,7 +204,7 @@ class RawNode:
             ready.messages.append(make_apply(self._raft, ready.committed_entries))
 
     def _divide_promises(self, ready: Ready) -> None:
-        """Promises to others follow the messages, since all is written before any is sent; our own wait for advance()."""
+        """Promises to others follow the messages: all is written before any is sent. Our own wait for advance()."""
         raft = self._raft
         for message in raft.messages_after_append:
             (self._advance_steps if message.to == raft.id else ready.messages).append(message)

@@ -1,8 +1,8 @@
 """What a node wants done: written, sent, applied. Everything in one Ready happens in the order of its fields.
 
-Asynchronous writes (`async_storage_writes`): what is to be written is one MsgStorageAppend to LOCAL_APPEND_THREAD, what is
-to be applied one MsgStorageApply to LOCAL_APPLY_THREAD. Each carries the responses that are to be delivered, to whoever
-they name, once it is done; the next Ready may be taken before that.
+Asynchronous writes (`async_storage_writes`): what is to be written is one MsgStorageAppend to LOCAL_APPEND_THREAD, what
+is to be applied one MsgStorageApply to LOCAL_APPLY_THREAD. Each carries the responses that are to be delivered, to
+whoever they name, once it is done; the next Ready may be taken before that.
 
     MsgStorageAppend   entries, snapshot, and the hard state (term, vote, commit) if it changed
         responses:     answers that promise something about this disk; then, to ourselves, "stable up to (index, term)"

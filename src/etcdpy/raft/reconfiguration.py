@@ -3,7 +3,7 @@
 Rules
   * A configuration takes effect when its entry is applied, not when it is appended.
   * A smaller quorum may commit what the larger one could not: taking a configuration into use may commit.
-  * A leader in a joint configuration that leaves by itself proposes that as soon as the entry which entered it is applied.
+  * A joint configuration that is left by itself: its leader proposes that once the entry which entered it is applied.
 
 Upstream: raft.applyConfChange, raft.switchToConfig, raft.appliedTo.
 """

@@ -7,7 +7,7 @@ Rules
   * An append names the entry before it; the follower takes it only if it holds that one.
   * Only entries of the leader's own term commit by counting (RaftLog.maybe_commit).
   * The leader counts its own copy like anybody's: when its disk has acknowledged it.
-  * Whoever is paused is sent nothing; each heartbeat's answer lifts one pause, so that lost messages never stop progress.
+  * Whoever is paused is sent nothing; each heartbeat's answer lifts one pause, so lost messages never stop progress.
 
 Upstream: raft.maybeSendAppend, stepLeader.
 """
