@@ -43,7 +43,7 @@ class KvHash:
     revision: int  # The newest revision when the hash was begun
 
 
-def hash_steps(store: Store, revision: int) -> Generator[None, None, KvHash]:
+def hash_steps(store: Store, revision: int, slice_records: int) -> Generator[None, None, KvHash]:
     """Hash the history up to `revision` (0: now; below: nothing, as etcd does), yielding between slices."""
     current = store.current_revision
     asked = revision or current
@@ -53,12 +53,12 @@ def hash_steps(store: Store, revision: int) -> Generator[None, None, KvHash]:
             raise Compacted
         if asked > current:
             raise FutureRev
-        value = yield from _hash(store, max(asked, 0), compacted)
+        value = yield from _hash(store, max(asked, 0), compacted, slice_records)
         if value is not None:
             return KvHash(hash=value, hash_revision=asked, compact_revision=compacted, revision=current)
 
 
-def _hash(store: Store, revision: int, compacted: int) -> Generator[None, None, int | None]:
+def _hash(store: Store, revision: int, compacted: int, slice_records: int) -> Generator[None, None, int | None]:
     """Return the hash; None when a compaction came in between."""
     value = google_crc32c.value(NAMES[KEY])
     live_bound = bound_after(revision)
@@ -67,13 +67,13 @@ def _hash(store: Store, revision: int, compacted: int) -> Generator[None, None, 
     newer_than_compacted = encode_revision(compacted + 1, 0)
     first, last = b"", encode_revision(revision + 1, 0)
     while store.compact_revision == compacted:
-        items = store.backend.scan(KEY, first, last, SLICE_RECORDS)
+        items = store.backend.scan(KEY, first, last, slice_records)
         counted: list[bytes] = []
         for item in items:
             if item[0] >= newer_than_compacted or _is_live(store, item[0], item[1], live_bound):
                 counted += item
         value = google_crc32c.extend(value, b"".join(counted))
-        if len(items) < SLICE_RECORDS:
+        if len(items) < slice_records:
             return int(value)
         first = items[-1][0] + b"\0"
         yield

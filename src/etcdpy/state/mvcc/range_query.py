@@ -64,21 +64,21 @@ class RangeQuery:
         """Whether stored bytes go out as they are, in the order of keys."""
         return not self.is_filtered and not self.keys_only and self.target == _KEY and self.order in (_NONE, _ASCEND)
 
-    def steps(self, stored: list[bytes], count: int) -> Generator[None, None, bytes]:
+    def steps(self, stored: list[bytes], count: int, slice_kvs: int = SLICE_KVS) -> Generator[None, None, bytes]:
         """Make the body of the response, yielding between slices."""
         if self.is_filtered:
             kept = []
-            for part in _slices(stored):
+            for part in _slices(stored, slice_kvs):
                 kept += [kv for kv in part if self._passes(KeyValue.FromString(kv))]
                 yield
             stored = kept
         if self.order != _NONE or self.target != _KEY:
-            stored = yield from self._sort(stored)
+            stored = yield from self._sort(stored, slice_kvs)
         more = bool(self.limit) and len(stored) > self.limit
         if more:
             del stored[self.limit :]
         parts = []
-        for part in _slices(stored):
+        for part in _slices(stored, slice_kvs):
             parts.append(join_kvs([without_value(kv) for kv in part] if self.keys_only else part))
             yield
         parts.append(encode_tail(count, more))
@@ -93,7 +93,7 @@ class RangeQuery:
             or (request.min_create_revision and kv.create_revision < request.min_create_revision)
         )
 
-    def _sort(self, stored: list[bytes]) -> Generator[None, None, list[bytes]]:
+    def _sort(self, stored: list[bytes], slice_kvs: int) -> Generator[None, None, list[bytes]]:
         """Sort in runs, then merge them: no single step grows with the range."""
         by = _SORT_KEYS.get(self.target)
         is_unknown = self.order not in (_NONE, _ASCEND, _DESCEND)
@@ -104,14 +104,14 @@ class RangeQuery:
             return stored
         is_reverse = self.order == _DESCEND
         runs: list[list[tuple[Any, bytes]]] = []
-        for part in _slices(stored):
+        for part in _slices(stored, slice_kvs):
             runs.append(sorted([(by(KeyValue.FromString(kv)), kv) for kv in part], key=_first, reverse=is_reverse))
             yield
         if len(runs) == 1:
             return [kv for _, kv in runs[0]]
         merged: Iterable[tuple[Any, bytes]] = iter(merge(*runs, key=_first, reverse=is_reverse))
         result: list[bytes] = []
-        while part := [kv for _, kv in islice(merged, SLICE_KVS)]:
+        while part := [kv for _, kv in islice(merged, slice_kvs)]:
             result += part
             yield
         return result
@@ -128,6 +128,6 @@ def _first(pair: tuple[Any, bytes]) -> Any:
     return pair[0]
 
 
-def _slices(stored: list[bytes]) -> Generator[list[bytes], None, None]:
-    for start in range(0, len(stored), SLICE_KVS):
-        yield stored[start : start + SLICE_KVS]
+def _slices(stored: list[bytes], slice_kvs: int) -> Generator[list[bytes], None, None]:
+    for start in range(0, len(stored), slice_kvs):
+        yield stored[start : start + slice_kvs]

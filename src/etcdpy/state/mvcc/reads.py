@@ -17,7 +17,7 @@ from etcdpy.base.invariant import StorageError
 from etcdpy.pb.rpc_pb2 import RangeRequest
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.key_history import bound_after
-from etcdpy.state.mvcc.range_query import SLICE_KVS, RangeQuery, encode_tail
+from etcdpy.state.mvcc.range_query import RangeQuery, encode_tail
 from etcdpy.storage.schema.buckets import KEY
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def is_large(store: Store, request: RangeRequest) -> bool:
     return store.index.count_all(request.key, end_of(request.range_end)) > LARGE_RANGE_KEYS
 
 
-def range_steps(store: Store, request: RangeRequest) -> Generator[None, None, Answer]:
+def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generator[None, None, Answer]:
     """Answer a range, yielding between slices."""
     store.counters.ranges += 1
     current = store.visible_revision
@@ -49,16 +49,16 @@ def range_steps(store: Store, request: RangeRequest) -> Generator[None, None, An
         revision = current
     store.check_not_compacted(revision)
     if request.count_only:
-        count = yield from _count(store, request, revision)
+        count = yield from _count(store, request, revision, slice_kvs)
         return Answer(current, encode_tail(count, False))
     query = RangeQuery(request)
-    records, count = yield from _find_records(store, request, revision, query.fetch_limit)
+    records, count = yield from _find_records(store, request, revision, query.fetch_limit, slice_kvs)
     stored: list[bytes] = []
-    for start in range(0, len(records), SLICE_KVS):
+    for start in range(0, len(records), slice_kvs):
         store.check_not_compacted(revision)
-        stored += _read_records(store, records[start : start + SLICE_KVS])
+        stored += _read_records(store, records[start : start + slice_kvs])
         yield
-    body = yield from query.steps(stored, count)
+    body = yield from query.steps(stored, count, slice_kvs)
     return Answer(current, body)
 
 
@@ -96,7 +96,7 @@ def _find_one(store: Store, key: bytes, revision: int) -> bytes | None:
     return store.index.get(key) if bound is None else store.index.get_before(key, bound)
 
 
-def _count(store: Store, request: RangeRequest, revision: int) -> Generator[None, None, int]:
+def _count(store: Store, request: RangeRequest, revision: int, step: int) -> Generator[None, None, int]:
     """Count a range's keys; at the newest revision without looking at them."""
     if not request.range_end:
         return 0 if _find_one(store, request.key, revision) is None else 1
@@ -104,7 +104,7 @@ def _count(store: Store, request: RangeRequest, revision: int) -> Generator[None
     if _bound(store, revision) is None:
         return store.index.count(start, end)
     count = 0
-    for keys in store.index.walk(start, end):
+    for keys in store.index.walk(start, end, step):
         store.check_not_compacted(revision)
         count += len(store.index.find_records(keys, _bound(store, revision)))
         yield
@@ -112,7 +112,7 @@ def _count(store: Store, request: RangeRequest, revision: int) -> Generator[None
 
 
 def _find_records(
-    store: Store, request: RangeRequest, revision: int, limit: int
+    store: Store, request: RangeRequest, revision: int, limit: int, step: int
 ) -> Generator[None, None, tuple[list[bytes], int]]:
     """Return the records in force in a range, `limit` at most (0: all), and how many keys there are."""
     if not request.range_end:
@@ -121,7 +121,7 @@ def _find_records(
     start, end = request.key, end_of(request.range_end)
     records: list[bytes] = []
     count = 0
-    for keys in store.index.walk(start, end, min(limit or SLICE_KVS, SLICE_KVS)):
+    for keys in store.index.walk(start, end, min(limit or step, step)):
         store.check_not_compacted(revision)
         bound = _bound(store, revision)
         found = store.index.find_records(keys, bound)

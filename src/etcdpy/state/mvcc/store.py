@@ -33,7 +33,7 @@ from etcdpy.state.mvcc.attachments import LeaseBook, NoLeases
 from etcdpy.state.mvcc.change import Change
 from etcdpy.state.mvcc.compaction import Compaction
 from etcdpy.state.mvcc.counters import Counters
-from etcdpy.state.mvcc.hash_kv import KvHash, hash_steps
+from etcdpy.state.mvcc.hash_kv import SLICE_RECORDS, KvHash, hash_steps
 from etcdpy.state.mvcc.history import read_changes
 from etcdpy.state.mvcc.index import Index
 from etcdpy.state.mvcc.key_history import PUT, TOMBSTONE, bound_after, disk_key, pack_record
@@ -44,6 +44,7 @@ from etcdpy.state.mvcc.key_value import (
     encode_tombstone,
     field_prefix,
 )
+from etcdpy.state.mvcc.range_query import SLICE_KVS
 from etcdpy.state.mvcc.reads import end_of, has_options
 from etcdpy.state.mvcc.txn_plan import TxnPlan
 from etcdpy.storage.backend import Backend
@@ -130,9 +131,9 @@ class Store:
         """Return whether a range should be answered by `range_steps`, slice by slice."""
         return reads.is_large(self, request)
 
-    def range_steps(self, request: RangeRequest) -> Generator[None, None, Answer]:
+    def range_steps(self, request: RangeRequest, slice_kvs: int = SLICE_KVS) -> Generator[None, None, Answer]:
         """Answer a RangeRequest, yielding between slices. Writes and compactions may happen meanwhile."""
-        return reads.range_steps(self, request)
+        return reads.range_steps(self, request, slice_kvs)
 
     def get_kv_at(self, key: bytes, revision: int) -> bytes | None:
         """Return the KeyValue of a key as of `revision`; None where it did not exist, or that is compacted."""
@@ -198,9 +199,9 @@ class Store:
         """Return the hash of the history up to `revision` (0: now) at once."""
         return run_steps(self.hash_steps(revision))
 
-    def hash_steps(self, revision: int = 0) -> Generator[None, None, KvHash]:
+    def hash_steps(self, revision: int = 0, slice_records: int = SLICE_RECORDS) -> Generator[None, None, KvHash]:
         """Return the hash of the history up to `revision`, yielding between slices."""
-        return hash_steps(self, revision)
+        return hash_steps(self, revision, slice_records)
 
     # -- restart
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
 from etcdpy.base.errors import (
     DuplicateKey,
@@ -26,16 +27,17 @@ from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest, TxnR
 from etcdpy.state.mvcc.intervals import Intervals
 from etcdpy.state.mvcc.txn_plan import DELETE_RANGE, PUT, RANGE, TXN, Op, TxnPlan, read_nested, read_request
 
-SORT_ORDER_MAX = RangeRequest.DESCEND
-SORT_TARGET_MAX = RangeRequest.VALUE
+SORT_ORDERS: Final = range(RangeRequest.NONE, RangeRequest.DESCEND + 1)
+SORT_TARGETS: Final = range(RangeRequest.KEY, RangeRequest.VALUE + 1)
 
 
 def check_range_request(request: RangeRequest) -> None:
-    """Refuse a range without key, or with a sort that nobody knows."""
+    """Refuse a range without key, or sorted by something that nobody knows."""
     if not request.key:
         raise EmptyKey
-    # 3.5.1 dies of an unknown target; later versions refuse both.
-    if not 0 <= request.sort_order <= SORT_ORDER_MAX or not 0 <= request.sort_target <= SORT_TARGET_MAX:
+    # An unknown order means unsorted in 3.5, whatever the target. Of an unknown target with a known order 3.5.1 dies
+    # (etcd issue 13554); 3.6 refuses both.
+    if request.sort_target not in SORT_TARGETS and request.sort_order in SORT_ORDERS:
         raise InvalidSortOption
 
 
