@@ -58,6 +58,11 @@ class LeaseKeepAliveApi:
         self._calls[handler] = None
         return handler
 
+    def tick(self) -> None:
+        """Let go of calls that ended while their requests were not read: only then their end is told. Now and then."""
+        for handler in list(self._calls):
+            handler.release_if_gone()
+
     def cut_leaderless(self) -> None:
         """There has been no leader for too long: end the calls that asked to be told."""
         for handler in list(self._calls):
@@ -143,8 +148,16 @@ class KeepAliveCall:
         self._has_room = True
         self._regulate()
 
+    def release_if_gone(self) -> None:
+        if self._is_paused and self._call.closed:
+            self._is_paused = False
+            self._is_over = True
+            self._call.resume_reading()
+
     def fail(self, error: EtcdError) -> None:
         """End the call with an error; what waits is dropped."""
+        if self._is_over:
+            return
         self._is_over = True
         self._waiting.clear()
         self._call.fail(error.code, error.text)

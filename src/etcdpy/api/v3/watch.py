@@ -68,6 +68,7 @@ class WatchApi:
         self._has_leader = has_leader
         self._permission = permission or AllPermitted()
         self._calls: dict[int, WatchCall] = {}  # by the hub's stream id
+        self._blocked: dict[int, WatchCall] = {}  # those whose requests are not read
         self._is_step_due = False
 
     def open(self, call: Call) -> WatchCall:
@@ -84,12 +85,17 @@ class WatchApi:
 
     def publish(self, changes: Sequence[Change]) -> None:
         """Tell watchers of what was applied. Call it before the answers of the same turn leave."""
+        self._hub.raft_term = self._get_term()
         self._hub.notify(changes)
         self.flush()
 
     def tick(self, now: float) -> None:
         """Send progress notifications that are due; a few times a second."""
+        self._hub.raft_term = self._get_term()
         self._hub.tick(now)
+        # The end of a call is told only after the requests that came before it were read.
+        for handler in [blocked for blocked in self._blocked.values() if blocked.call.closed]:
+            self.drained(handler)
         self.flush()
 
     def restored(self) -> None:
@@ -101,15 +107,17 @@ class WatchApi:
         """There has been no leader for too long: end the calls that asked to be told."""
         for handler in list(self._calls.values()):
             if handler.requires_leader:
-                handler.call.fail(NoLeader.code, NoLeader.text)
+                self._fail(handler, NoLeader.code, NoLeader.text)
 
     # -- from the calls
 
     def handle(self, handler: WatchCall, message: bytes) -> None:
+        if handler.stream_id not in self._calls:
+            return
         try:
             request = rpc_pb2.WatchRequest.FromString(message)
         except DecodeError:
-            handler.call.fail(INTERNAL, MALFORMED_TEXT)
+            self._fail(handler, INTERNAL, MALFORMED_TEXT)
             return
         kind = request.WhichOneof("request_union")
         if kind is None:
@@ -130,13 +138,21 @@ class WatchApi:
         self.flush()
 
     def drained(self, handler: WatchCall) -> None:
-        self._hub.unblock(handler.stream_id)
-        handler.call.resume_reading()
-        self.flush()
+        if handler.stream_id in self._calls:
+            self._blocked.pop(handler.stream_id, None)
+            self._hub.unblock(handler.stream_id)
+            handler.call.resume_reading()
+            self.flush()
 
     def closed(self, handler: WatchCall) -> None:
+        """The call is over: free its watchers. Comes a second time for a call that we ended."""
         if self._calls.pop(handler.stream_id, None) is not None:
+            self._blocked.pop(handler.stream_id, None)
             self._hub.close_stream(handler.stream_id)
+
+    def _fail(self, handler: WatchCall, code: int, text: str) -> None:
+        self.closed(handler)
+        handler.call.fail(code, text)
 
     # -- to the calls
 
@@ -147,6 +163,7 @@ class WatchApi:
             handler = self._calls[stream_id]
             if not _write_all(handler.call, items):
                 hub.block(stream_id)
+                self._blocked[stream_id] = handler
                 handler.call.pause_reading()
         if hub.has_work and not self._is_step_due:
             self._is_step_due = True
