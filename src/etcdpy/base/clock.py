@@ -18,5 +18,5 @@ class Clock(Protocol):
 class Random(Protocol):
     """The random numbers a part may draw; seeded in tests."""
 
-    def randrange(self, stop: int) -> int:
+    def randrange(self, stop: int, /) -> int:
         """Return an integer of [0, stop)."""

@@ -24,6 +24,7 @@ from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.snap import Snapshotter
 from etcdpy.storage.wal import Wal, WalSnapshot, valid_snapshot_entries
+from etcdpy.storage.wal.names import list_segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,8 @@ def recover(folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = Fal
     Raises StorageError where the files are not to be trusted.
     """
     folders.make()
-    snapshotter = Snapshotter(folders.snap)
-    if Wal.exists(folders.wal):
+    snapshotter = Snapshotter(str(folders.snap))
+    if list_segments(str(folders.wal)):
         return _restart(folders, snapshotter, unsafe_no_fsync)
     return _start(folders, snapshotter, identity, unsafe_no_fsync)
 
@@ -93,7 +94,7 @@ def _start(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsaf
     member_id = compute_member_id(urls, identity.initial_cluster_token)
     cluster_id = compute_cluster_id([member_id])
     metadata = etcdserver_pb2.Metadata(NodeID=member_id, ClusterID=cluster_id).SerializeToString()
-    wal = Wal.create(folders.wal, metadata, unsafe_no_fsync=unsafe_no_fsync)
+    wal = Wal.create(str(folders.wal), metadata, unsafe_no_fsync=unsafe_no_fsync)
     myself = ClusterMember(id=member_id, peer_urls=tuple(sorted(urls)), name=identity.name)
     entry = Entry(1, 1, ENTRY_CONF_CHANGE, _encode_add_node(myself))
     hard_state = HardState(term=1, vote=0, commit=1)
@@ -118,12 +119,12 @@ def _encode_add_node(member: ClusterMember) -> bytes:
 
 
 def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) -> Recovered:
-    snapshot = snapshotter.load_newest_available(valid_snapshot_entries(folders.wal)) or Snapshot()
+    snapshot = snapshotter.load_newest_available(valid_snapshot_entries(str(folders.wal))) or Snapshot()
     v2store = V2Store()
     if not snapshot.is_empty():
         v2store.recovery(snapshot.data)
     wal, contents = Wal.open(
-        folders.wal, WalSnapshot(index=snapshot.index, term=snapshot.term), unsafe_no_fsync=unsafe_no_fsync
+        str(folders.wal), WalSnapshot(index=snapshot.index, term=snapshot.term), unsafe_no_fsync=unsafe_no_fsync
     )
     metadata = etcdserver_pb2.Metadata.FromString(contents.metadata)
     return Recovered(
@@ -137,5 +138,3 @@ def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) 
         v2store=v2store,
         is_new=False,
     )
-
-

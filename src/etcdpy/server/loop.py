@@ -37,6 +37,9 @@ CONGESTION_POLL_SECONDS: Final = 0.005
 class Consumer(Protocol):
     """Who takes what the loop brings about: the service."""
 
+    def on_apply_start(self) -> None:
+        """A batch of entries is about to be applied."""
+
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
         """Requests were applied: (request id, what the proposer is told)."""
 
@@ -82,6 +85,7 @@ class MemberLoop:
         self._writes_in_flight = 0
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
+        self._wants_campaign = False
         self._inline_penalty = 0
         self.has_failed = False
 
@@ -100,11 +104,16 @@ class MemberLoop:
         self._member.tick()
         self.schedule()
 
+    def campaign_when_applied(self) -> None:
+        """Stand for election as soon as everything known to be committed is applied (raft demands that)."""
+        self._wants_campaign = True
+        self.schedule()
+
     def schedule(self) -> None:
         """Make sure that a turn follows."""
         if not self._is_scheduled and not self.has_failed:
             self._is_scheduled = True
-            self._loop.call_soon(self._guard, self._turn)
+            self._loop.call_soon(self.guard, self._turn)
 
     @property
     def is_quiet(self) -> bool:
@@ -120,7 +129,8 @@ class MemberLoop:
 
     # -- the turn
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def guard(self, step: Callable[[], None]) -> None:
+        """Run `step`; whatever it raises ends the member."""
         if self.has_failed:
             return
         try:
@@ -161,6 +171,10 @@ class MemberLoop:
                 self._write_inline(write)
         if self._to_apply:  # the backend was congested: is it still?
             self._apply_waiting()
+        if self._wants_campaign and member.applied_index == member.committed_index:
+            self._wants_campaign = False
+            member.campaign()
+            self.schedule()
         self._backend.poll(self._loop.time())
         consumer.on_turn_end(member.applied_index)
 
@@ -193,7 +207,7 @@ class MemberLoop:
         if error is not None:
             self.fail(error)
             return
-        self._guard(lambda: self._after_write(write))
+        self.guard(lambda: self._after_write(write))
 
     def _after_write(self, write: Write) -> None:
         self._member.persisted(write)
@@ -211,6 +225,7 @@ class MemberLoop:
 
     def _apply(self, apply: Apply) -> None:
         assert self._consumer is not None
+        self._consumer.on_apply_start()
         results: list[tuple[int, Result | None]] = []
         apply_entry, append = self._applier.apply_entry, results.append
         for entry in apply.entries:

@@ -28,14 +28,15 @@ from etcdpy.server.effects import Apply, Effects, Write
 class Member:
     """One raft node and its log in memory. Not thread-safe: one thread owns it."""
 
-    def __init__(self, node: RawNode, storage: MemoryStorage, hard_state: HardState) -> None:
+    def __init__(self, node: RawNode, storage: MemoryStorage, hard_state: HardState, *, applied_index: int = 0) -> None:
         self._node = node
+        self._raft = node.raft  # to look at, never to step
         self._storage = storage
         self._written = hard_state  # term and vote as on disk or in a write that was handed out
         self._deferred: HardState | None = None  # a commit index that waits for the next write
         self._leader_id = 0
-        self.applied_index = 0  # Invariant: <= committed_index, and only `applied` moves it.
-        self.committed_index = hard_state.commit
+        self.applied_index = applied_index  # Invariant: <= committed_index, and only `applied` moves it.
+        self.committed_index = max(hard_state.commit, applied_index)
 
     # -- what a caller may know
 
@@ -45,11 +46,11 @@ class Member:
 
     @property
     def is_leader(self) -> bool:
-        return self._node.basic_status().role == LEADER
+        return self._raft.role == LEADER
 
     @property
     def term(self) -> int:
-        return self._node.basic_status().term
+        return self._raft.term
 
     @property
     def last_index(self) -> int:
@@ -133,7 +134,10 @@ class Member:
         hard_state = None
         if message.term or message.vote or message.commit:
             hard_state = HardState(message.term, message.vote, message.commit)
-        voted = hard_state is not None and (hard_state.term, hard_state.vote) != (self._written.term, self._written.vote)
+        voted = hard_state is not None and (hard_state.term, hard_state.vote) != (
+            self._written.term,
+            self._written.vote,
+        )
         if not (message.entries or message.snapshot is not None or voted or message.responses):
             self._deferred = hard_state or self._deferred
             return None

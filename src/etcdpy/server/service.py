@@ -24,12 +24,13 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
-from etcdpy.state.alarm import NOSPACE
+from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.apply.proposal import Proposal, encode_internal, encode_v2_put
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
+from etcdpy.state.mvcc.txn_plan import TxnPlan
 
 # Upstream's maxGapBetweenApplyAndCommitIndex: committed entries that wait to be applied.
 UNAPPLIED_ENTRIES_MAX: Final = 5000
@@ -43,6 +44,8 @@ Deliver = Callable[[Sequence[tuple[int, Result]]], None]
 
 class Observer(Protocol):
     """Parts of the server that follow what is applied: watches, compaction, snapshots, publishing."""
+
+    def on_apply_start(self) -> None: ...
 
     def on_applied(self, results: list[tuple[int, Result | None]]) -> None: ...
 
@@ -66,6 +69,7 @@ class Service:
         member: Member,
         store: Store,
         quota: Quota,
+        alarms: AlarmStore,
         request_ids: RequestIdGenerator,
         member_id: int,
         request_bytes_max: int,
@@ -76,6 +80,7 @@ class Service:
         self._member = member
         self._store = store
         self._quota = quota
+        self._alarms = alarms
         self._ids = request_ids
         self._member_id = member_id
         self._request_bytes_max = request_bytes_max
@@ -106,7 +111,8 @@ class Service:
         if member.committed_index - member.applied_index > UNAPPLIED_ENTRIES_MAX:
             raise RequestTooManyRequests
         if not self._quota.has_room_for(kind, request):
-            self.raise_alarm(NOSPACE)
+            if not self._alarms.is_raised(NOSPACE):
+                self.raise_alarm(NOSPACE)
             raise NoSpace
         request_id = self._ids.next_id()
         data = encode_internal(kind, request_id, body)
@@ -123,12 +129,12 @@ class Service:
         else:
             self._read(ticket, kinds.RANGE, request)
 
-    def submit_readonly_txn(self, ticket: int, request: rpc_pb2.TxnRequest, *, serializable: bool) -> None:
+    def submit_readonly_txn(self, ticket: int, plan: TxnPlan, *, serializable: bool) -> None:
         """Run a transaction that writes nothing; it never enters the log."""
         if serializable:
-            self._hand_out([(ticket, self._answer_read(kinds.TXN, request))])
+            self._hand_out([(ticket, self._answer_read(kinds.TXN, plan))])
         else:
-            self._read(ticket, kinds.TXN, request)
+            self._read(ticket, kinds.TXN, plan)
 
     def range_now(self, request: rpc_pb2.RangeRequest) -> Answer:
         """Return what this member holds, which may be old. Raise EtcdError."""
@@ -142,13 +148,17 @@ class Service:
         self._driver.propose(Entry(0, 0, ENTRY_NORMAL, encode_v2_put(request_id, path, value)))
         return future
 
+    def propose_unattended(self, kind: int, request: Any) -> None:
+        """Propose something of the server's own; nobody waits for what becomes of it."""
+        self.submit(NOBODY, kind, request, request.SerializeToString())
+
     def raise_alarm(self, alarm: int) -> None:
         request = rpc_pb2.AlarmRequest(
             action=rpc_pb2.AlarmRequest.ACTIVATE,
             memberID=self._member_id,
             alarm=alarm,  # type: ignore[arg-type]
         )
-        self.submit(NOBODY, kinds.ALARM, request, request.SerializeToString())
+        self.propose_unattended(kinds.ALARM, request)
 
     # -- the async facade
 
@@ -184,7 +194,7 @@ class Service:
             if kind == kinds.RANGE:
                 return self._store.range(request)
             if kind == kinds.TXN:
-                return self._store.read_txn(request)
+                return self._store.apply_txn(request)
             return Answer(self._store.current_revision, b"")
         except EtcdError as error:
             return error
@@ -199,6 +209,10 @@ class Service:
 
     def on_reads_confirmed(self, context: bytes, index: int) -> None:
         self._reads.confirm(context, index)
+
+    def on_apply_start(self) -> None:
+        if self.observer is not None:
+            self.observer.on_apply_start()
 
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
         pop = self._waiting.pop
@@ -249,6 +263,10 @@ class Service:
         if expired:
             self.proposals_failed += len(expired)
             self._hand_out(expired)
+
+    @property
+    def is_leader(self) -> bool:
+        return self._member.is_leader
 
     @property
     def proposals_pending(self) -> int:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from etcdpy.api.v3.dispatch import Dispatcher, refuse
+from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.base.errors import EtcdError
 from etcdpy.pb import rpc_pb2
+from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.service import Service
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.mvcc.txn import is_txn_readonly, is_txn_serializable
@@ -31,9 +33,19 @@ _parse_compaction = rpc_pb2.CompactionRequest.FromString
 class KvApi:
     """Handlers of etcdserverpb.KV. Hot: no task, no future and no wrapper per call."""
 
-    def __init__(self, service: Service, dispatcher: Dispatcher, *, txn_ops_max: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        dispatcher: Dispatcher,
+        header: HeaderEncoder,
+        compactions: CompactionRunner,
+        *,
+        txn_ops_max: int,
+    ) -> None:
         self._service = service
         self._dispatcher = dispatcher
+        self._header = header
+        self._compactions = compactions
         self._txn_ops_max = txn_ops_max
 
     def put(self, call: Call) -> None:
@@ -66,18 +78,27 @@ class KvApi:
         try:
             body = call.message
             request = _parse_txn(body)
-            check_txn_request(request, self._txn_ops_max)
-            if is_txn_readonly(request):
+            plan = check_txn_request(request, self._txn_ops_max)
+            if is_txn_readonly(plan):
                 ticket = self._dispatcher.take_ticket(call)
-                self._service.submit_readonly_txn(ticket, request, serializable=is_txn_serializable(request))
+                self._service.submit_readonly_txn(ticket, plan, serializable=is_txn_serializable(plan))
             else:
-                self._dispatcher.propose(call, kinds.TXN, request, body)
+                self._dispatcher.propose(call, kinds.TXN, plan, body)
         except (EtcdError, DecodeError) as error:
             refuse(call, error)
+
+    async def _compact_physically(self, request: rpc_pb2.CompactionRequest) -> bytes:
+        answer = await self._service.call(kinds.COMPACTION, request)
+        await self._compactions.wait_finished()
+        return self._header.complete(answer)
 
     def compact(self, call: Call) -> None:
         try:
             body = call.message
-            self._dispatcher.propose(call, kinds.COMPACTION, _parse_compaction(body), body)
+            request = _parse_compaction(body)
+            if request.physical:
+                self._dispatcher.answer_later(call, self._compact_physically(request))
+            else:
+                self._dispatcher.propose(call, kinds.COMPACTION, request, body)
         except (EtcdError, DecodeError) as error:
             refuse(call, error)

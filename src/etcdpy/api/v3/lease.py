@@ -5,11 +5,13 @@ Source: etcdserverpb.Lease.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.pb import rpc_pb2
-from etcdpy.server.lessor import LeaseClerk
+from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.transport.grpc.call import Call
 
@@ -20,11 +22,17 @@ class LeaseApi:
     """Handlers of LeaseGrant, LeaseRevoke, LeaseTimeToLive and LeaseLeases."""
 
     def __init__(
-        self, dispatcher: Dispatcher, header: HeaderEncoder, clerk: LeaseClerk, request_ids: RequestIdGenerator
+        self,
+        dispatcher: Dispatcher,
+        header: HeaderEncoder,
+        lessor: Lessor,
+        request_ids: RequestIdGenerator,
+        clock: Callable[[], float],
     ) -> None:
         self._dispatcher = dispatcher
         self._header = header
-        self._clerk = clerk
+        self._lessor = lessor
+        self._clock = clock
         self._ids = request_ids
         self.grant = unary(rpc_pb2.LeaseGrantRequest.FromString, self._grant)
         self.revoke = unary(rpc_pb2.LeaseRevokeRequest.FromString, self._revoke)
@@ -41,7 +49,7 @@ class LeaseApi:
         self._dispatcher.propose(call, kinds.LEASE_REVOKE, request, call.message)
 
     def _time_to_live(self, call: Call, request: rpc_pb2.LeaseTimeToLiveRequest) -> None:
-        call.respond(self._header.complete(self._clerk.time_to_live(request)))
+        call.respond(self._header.complete(self._lessor.time_to_live(request, self._clock())))
 
     def _leases(self, call: Call, request: rpc_pb2.LeaseLeasesRequest) -> None:
-        call.respond(self._header.complete(self._clerk.leases()))
+        call.respond(self._header.complete(self._lessor.leases()))

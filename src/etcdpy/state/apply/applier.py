@@ -25,12 +25,13 @@ from etcdpy.pb import raft_pb2, rpc_pb2
 from etcdpy.pb.raft_values import ENTRY_NORMAL, ConfState, Entry
 from etcdpy.state.alarm import CORRUPT, NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
-from etcdpy.state.apply.cost import txn_puts_anything
+from etcdpy.state.apply.cost import txn_cost
 from etcdpy.state.apply.proposal import Proposal, decode_entry_data
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import Member, Roster
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
+from etcdpy.state.mvcc.txn_plan import read_all
 from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.schema import buckets, meta
@@ -61,6 +62,7 @@ class Applier:
         self._v2store = v2store
         self._backend = backend
         self._consistent_index = backend.consistent_index  # Invariant: never goes back.
+        self._term = backend.term
         self.guarded = False  # an alarm is raised: every request passes the guards
         self._refresh_guards()
 
@@ -68,9 +70,15 @@ class Applier:
     def consistent_index(self) -> int:
         return self._consistent_index
 
+    @property
+    def term(self) -> int:
+        """Term of the last entry that was given to apply."""
+        return self._term
+
     def apply_entry(self, entry: Entry) -> tuple[int, Result | None]:
         """Apply one normal entry; return its request id (0: nobody's) and what its proposer is told."""
         index = entry.index
+        self._term = entry.term
         is_new = index > self._consistent_index
         proposal = entry.request
         if not isinstance(proposal, Proposal):
@@ -81,6 +89,8 @@ class Applier:
                     self._finish(index, entry.term)
                 return 0, None
             proposal = decode_entry_data(entry.data)
+            if proposal.kind == kinds.TXN:
+                proposal.request = read_all(proposal.request)
         result: Result | None = None
         if proposal.kind == kinds.V2:
             result = self._apply_v2(proposal.request, mirror=is_new)
@@ -141,7 +151,7 @@ class Applier:
             raise Corrupt
         if not self._alarms.is_raised(NOSPACE):
             return
-        if kind in (kinds.PUT, kinds.LEASE_GRANT) or (kind == kinds.TXN and txn_puts_anything(request)):
+        if kind in (kinds.PUT, kinds.LEASE_GRANT) or (kind == kinds.TXN and txn_cost(request) > 0):
             raise NoSpace
 
     # -- alarms

@@ -55,7 +55,10 @@ _HEADER_TAG: Final = encode_varint(100 << 3 | 2)
 
 
 class Proposal:
-    """One request on its way through the log. `request` is a protobuf message of `REQUEST_TYPES[kind]`, or a v2 Request."""
+    """One request on its way through the log.
+
+    `request` is a message of `REQUEST_TYPES[kind]` or a v2 Request; of a transaction, the TxnPlan that it was read into.
+    """
 
     __slots__ = ("kind", "request_id", "request")
 

@@ -1,0 +1,321 @@
+"""Etcd: one running member, as a program or inside another one.
+
+    etcd = Etcd(config, log)
+    await etcd.start()      # ready: the member has published itself and listens
+    ...
+    await etcd.stop()
+
+Order of a start: bind (so that a port in use fails at once) -> recover -> elect, publish -> listen. Order of a stop:
+refuse new work, end the calls with status 14, let the last writes finish, put everything on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from etcdpy.api.ops.app import build_metrics_app, build_ops_app
+from etcdpy.api.ops.peer import build_peer_app
+from etcdpy.api.v3.tasks import TaskOwner
+from etcdpy.base.errors import EtcdError
+from etcdpy.base.ids import format_id
+from etcdpy.base.log import log_info, log_warn
+from etcdpy.base.version import VERSION
+from etcdpy.embed.config import Config
+from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
+from etcdpy.embed.node import Node, build_node
+from etcdpy.embed.ops import NodeOps
+from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
+from etcdpy.server.loop import MemberLoop
+from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, GrpcServer, ServerLimits
+from etcdpy.transport.http1 import HttpServer
+from etcdpy.transport.listener import Listener
+from etcdpy.transport.mux import Mux
+
+# Objects that survive a start live as long as the process: a collection that walks them finds nothing and takes
+# 100 ms per million keys. So they are frozen, and the young generation may grow further before it is looked at.
+GC_THRESHOLDS: Final = (50_000, 50, 100)
+# How long the last writes may take at a stop before we give up waiting for the disk.
+STOP_SECONDS_MAX: Final = 10.0
+
+
+class Etcd:
+    """One member and its listeners, on the running event loop."""
+
+    def __init__(self, config: Config, log: logging.Logger) -> None:
+        self.config = config
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[Listener] = []
+        self._muxes: list[Mux] = []
+        self._http_servers: list[HttpServer] = []
+        self._grpc: GrpcServer | None = None
+        self._tasks: TaskOwner | None = None
+        self._node: Node | None = None
+        self._is_stopped = False
+
+    @property
+    def node(self) -> Node:
+        """The member's parts. Raises RuntimeError before `start`."""
+        if self._node is None:
+            raise RuntimeError("the member was not started")
+        return self._node
+
+    @property
+    def client_endpoints(self) -> list[str]:
+        """Return `host:port` of each client listener, real ports where 0 was asked for."""
+        count = len(self.config.listen_client_urls)
+        hosts = [parse_url(url).hostname for url in self.config.listen_client_urls]
+        return [f"{host}:{listener.port}" for host, listener in zip(hosts, self._listeners[:count], strict=True)]
+
+    # -- start
+
+    async def start(self) -> None:
+        """Recover, become ready and listen. Raise StorageError, or OSError where a port is not to be had."""
+        self._bind()
+        try:
+            await self._start()
+        except BaseException:
+            for listener in self._listeners:
+                listener.close()
+            raise
+
+    async def _start(self) -> None:
+        config, log = self.config, self._log
+        node = self._node = build_node(config, log, self._loop)
+        log_info(
+            log,
+            "starting etcd server",
+            local_member_id=format_id(node.member_id),
+            local_server_version=VERSION,
+            cluster_version=node.roster.version or "to_be_decided",
+        )
+        self._tasks = TaskOwner(on_failure=node.driver.fail)
+        api = build_grpc_api(node, self._tasks, GuardedScheduler(self._loop, node.driver))
+        node.housekeeper.watch_feed = api.watch
+        self._build_servers(node, api)
+        node.driver.start(node.service)
+        node.housekeeper.start()
+        if node.store.is_compacting:
+            node.compactions.start()
+        await self._listen_to_peers()
+        if config.initial_election_tick_advance:
+            self._be_elected_soon(node)
+        await self._publish(node)
+        await self._listen_to_clients()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    async def _publish(self, node: Node) -> None:
+        publishing = self._loop.create_task(
+            node.housekeeper.publish(self.config.name, list(self.config.advertise_client_urls))
+        )
+        failing = node.housekeeper.fatal
+        failing.add_done_callback(lambda _: publishing.cancel())
+        try:
+            await publishing
+        except asyncio.CancelledError:
+            if failing.done():
+                raise failing.result() from None
+            raise
+
+    def _be_elected_soon(self, node: Node) -> None:
+        """A member that is alone in its cluster has nobody to wait for."""
+        if [member.id for member in node.roster.get_members()] in ([], [node.member_id]):
+            log_info(
+                self._log,
+                "started as single-node; fast-forwarding election ticks",
+                local_member_id=format_id(node.member_id),
+                election_ticks=self.config.election_ticks,
+            )
+            node.driver.campaign_when_applied()
+
+    # -- listeners
+
+    def _bind(self) -> None:
+        log_info(self._log, "configuring client listeners", listen_client_urls=list(self.config.listen_client_urls))
+        urls = (
+            *self.config.listen_client_urls,
+            *self.config.listen_client_http_urls,
+            *self.config.listen_peer_urls,
+            *self.config.listen_metrics_urls,
+        )
+        try:
+            for url in urls:
+                listener = self._make_listener(url)
+                self._listeners.append(listener)
+                listener.bind()
+        except OSError:
+            for listener in self._listeners:
+                listener.close()
+            raise
+
+    def _make_listener(self, text: str) -> Listener:
+        url = parse_url(text)
+        is_socket = url.scheme in SOCKET_SCHEMES
+        slot = len(self._muxes)
+        self._muxes.append(Mux(loop=self._loop, http2=None, http1=None))
+        return Listener(
+            "" if is_socket else url.hostname,
+            0 if is_socket else int(url.port),
+            lambda: self._muxes[slot].connection(),
+            loop=self._loop,
+            unix_path=url.host + url.path if is_socket else "",
+            reuse_port=self.config.socket_reuse_port,
+            reuse_address=True,
+        )
+
+    def _build_servers(self, node: Node, api: GrpcApi) -> None:
+        config = self.config
+        ops = NodeOps(node, api.methods)
+        grpc = self._grpc = GrpcServer(
+            api.methods,
+            loop=self._loop,
+            limits=ServerLimits(
+                message_bytes_max=config.max_request_bytes + GRPC_OVERHEAD_BYTES,
+                streams_announced=config.max_concurrent_streams,
+                ping_interval_seconds_min=config.grpc_keepalive_min_time_seconds,
+                keepalive_seconds=config.grpc_keepalive_interval_seconds,
+                keepalive_timeout_seconds=config.grpc_keepalive_timeout_seconds,
+            ),
+        )
+        clients = HttpServer(
+            build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop
+        )
+        peers = HttpServer(
+            build_peer_app(ops, format_id(node.cluster_id), lambda: _member_records(node)), loop=self._loop
+        )
+        metrics = HttpServer(build_metrics_app(ops, self._log), loop=self._loop)
+        self._http_servers = [clients, peers, metrics]
+        separate = bool(config.listen_client_http_urls)
+        muxes: list[Mux] = []
+        for _ in config.listen_client_urls:
+            muxes.append(Mux(loop=self._loop, http2=grpc, http1=None if separate else clients))
+        for _ in config.listen_client_http_urls:
+            muxes.append(Mux(loop=self._loop, http2=None, http1=clients))
+        for _ in config.listen_peer_urls:
+            # Up to 3.5 the peer port serves gRPC too (facts 1.1).
+            muxes.append(Mux(loop=self._loop, http2=grpc, http1=peers))
+        for _ in config.listen_metrics_urls:
+            muxes.append(Mux(loop=self._loop, http2=None, http1=metrics))
+        self._muxes = muxes
+
+    async def _listen_to_peers(self) -> None:
+        config = self.config
+        first = len(config.listen_client_urls) + len(config.listen_client_http_urls)
+        for url, listener in zip(
+            config.listen_peer_urls, self._listeners[first : first + len(config.listen_peer_urls)], strict=True
+        ):
+            await listener.start()
+            log_info(self._log, "serving peer traffic", address=parse_url(url).host)
+        log_info(
+            self._log,
+            "now serving peer/client/metrics",
+            local_member_id=format_id(self.node.member_id),
+            initial_advertise_peer_urls=list(config.initial_advertise_peer_urls),
+            listen_peer_urls=list(config.listen_peer_urls),
+            advertise_client_urls=list(config.advertise_client_urls),
+            listen_client_urls=list(config.listen_client_urls),
+            listen_metrics_urls=list(config.listen_metrics_urls),
+        )
+
+    async def _listen_to_clients(self) -> None:
+        config = self.config
+        last = len(config.listen_client_urls) + len(config.listen_client_http_urls)
+        for listener in [*self._listeners[:last], *self._listeners[last + len(config.listen_peer_urls) :]]:
+            await listener.start()
+        log_info(self._log, "ready to serve client requests")
+        for url in (*config.listen_client_urls, *config.listen_client_http_urls):
+            log_info(
+                self._log,
+                "serving client traffic insecurely; this is strongly discouraged!",
+                address=parse_url(url).host,
+            )
+
+    # -- stop
+
+    async def wait_failed(self) -> BaseException:
+        """Wait until the member cannot go on; return why. Nothing is acknowledged from then on."""
+        return await asyncio.shield(self.node.housekeeper.fatal)
+
+    async def stop(self) -> None:
+        """End every call, put everything on disk, close the files. Idempotent."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        for listener in self._listeners:
+            listener.close()
+        for mux in self._muxes:
+            mux.close()
+        if self._node is None:
+            return
+        node = self._node
+        node.service.stop()
+        if self._grpc is not None:
+            self._grpc.close_gracefully()
+        for server in self._http_servers:
+            server.close_gracefully()
+        if self._tasks is not None:
+            await self._tasks.close()
+        node.housekeeper.stop()
+        node.compactions.stop()
+        await self._wait_quiet(node)
+        for server in self._http_servers:
+            server.abort()
+        node.close()
+        log_info(self._log, "closed etcd server", name=self.config.name, data_dir=str(self.config.data_path))
+
+    async def _wait_quiet(self, node: Node) -> None:
+        give_up = self._loop.time() + STOP_SECONDS_MAX
+        while not (node.driver.is_quiet or node.driver.has_failed):
+            if self._loop.time() > give_up:
+                log_warn(self._log, "the disk did not finish in time; a restart finds what it has")
+                return
+            await asyncio.sleep(0.001)
+
+
+class GuardedScheduler:
+    """`call_soon` for parts of the member: what a callback raises ends the member instead of being logged only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, driver: MemberLoop) -> None:
+        self._loop = loop
+        self._driver = driver
+
+    def call_soon(self, callback: Callable[[], None], /) -> object:
+        return self._loop.call_soon(self._driver.guard, callback)
+
+
+def _member_records(node: Node) -> list[dict[str, object]]:
+    return [
+        {
+            "id": member.id,
+            "peerURLs": list(member.peer_urls),
+            "name": member.name,
+            "clientURLs": list(member.client_urls),
+        }
+        for member in node.roster.get_members()
+    ]
+
+
+async def serve(config: Config, log: logging.Logger, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:
+    """Run a member until `until` is set. Raise what stopped it otherwise: StorageError, OSError, InvariantError."""
+    etcd = Etcd(config, log)
+    await etcd.start()
+    on_ready()
+    stopping = asyncio.ensure_future(until.wait())
+    failing = asyncio.ensure_future(etcd.wait_failed())
+    try:
+        await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            raise failing.result()
+    finally:
+        stopping.cancel()
+        failing.cancel()
+        try:
+            await etcd.stop()
+        except EtcdError as error:
+            log_warn(log, "stopping failed", error=str(error))

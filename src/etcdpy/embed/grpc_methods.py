@@ -1,0 +1,72 @@
+"""Which handler answers which gRPC path: the whole table of what a member serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etcdpy.api.v3.cluster import ClusterApi
+from etcdpy.api.v3.dispatch import Dispatcher
+from etcdpy.api.v3.header import HeaderEncoder
+from etcdpy.api.v3.health import HealthApi
+from etcdpy.api.v3.kv import KvApi
+from etcdpy.api.v3.lease import LeaseApi
+from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
+from etcdpy.api.v3.maintenance import MaintenanceApi
+from etcdpy.api.v3.tasks import TaskOwner
+from etcdpy.api.v3.watch import Scheduler, WatchApi
+from etcdpy.embed.node import Node
+from etcdpy.server.renewals import LocalRenewer
+from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
+
+Methods = dict[bytes, UnaryMethod | StreamMethod]
+
+
+@dataclass(slots=True, kw_only=True)
+class GrpcApi:
+    """The v3 API of a node."""
+
+    methods: Methods
+    watch: WatchApi
+
+
+def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcApi:
+    service, member, clock = node.service, node.member, node.clock
+    header = HeaderEncoder(
+        cluster_id=node.cluster_id,
+        member_id=node.member_id,
+        get_term=lambda: member.term,
+        get_revision=lambda: node.store.current_revision,
+    )
+    dispatcher = Dispatcher(service, header, tasks)
+    kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
+    lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock)
+    cluster = ClusterApi(service, dispatcher, header, node.roster)
+    maintenance = MaintenanceApi(service, dispatcher, header, node.maintenance, tasks)
+    health = HealthApi()
+    has_leader = lambda: member.leader_id != 0  # noqa: E731
+    watch = WatchApi(node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader)
+    keep_alive = LeaseKeepAliveApi(LocalRenewer(node.lessor, clock), header, has_leader=has_leader)
+    methods: Methods = {
+        b"/etcdserverpb.KV/Range": UnaryMethod(kv.range),
+        b"/etcdserverpb.KV/Put": UnaryMethod(kv.put),
+        b"/etcdserverpb.KV/DeleteRange": UnaryMethod(kv.delete_range),
+        b"/etcdserverpb.KV/Txn": UnaryMethod(kv.txn),
+        b"/etcdserverpb.KV/Compact": UnaryMethod(kv.compact),
+        b"/etcdserverpb.Watch/Watch": StreamMethod(watch.open),
+        b"/etcdserverpb.Lease/LeaseGrant": UnaryMethod(lease.grant),
+        b"/etcdserverpb.Lease/LeaseRevoke": UnaryMethod(lease.revoke),
+        b"/etcdserverpb.Lease/LeaseKeepAlive": StreamMethod(keep_alive.open),
+        b"/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(lease.time_to_live),
+        b"/etcdserverpb.Lease/LeaseLeases": UnaryMethod(lease.leases),
+        b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
+        b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
+        b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),
+        b"/etcdserverpb.Maintenance/Defragment": UnaryMethod(maintenance.defragment),
+        b"/etcdserverpb.Maintenance/Hash": UnaryMethod(maintenance.hash),
+        b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
+        b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
+        b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
+        b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
+    }
+    return GrpcApi(methods=methods, watch=watch)

@@ -1,0 +1,265 @@
+"""The housekeeper: everything that follows from what was applied, and everything that time brings.
+
+    after each turn    watch events, compaction's next slice, a `.snap` when one is due
+    a new leader       leases get their time, the member publishes its name, the cluster gets its version
+    every tick         raft's clock, expired leases, overdue requests, watchers who are behind, old files
+
+It proposes through the service like any client does. It never touches the log or the store directly, except by their
+own slicing calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from etcdpy.base.errors import EtcdError
+from etcdpy.base.ids import format_id
+from etcdpy.base.log import log_error, log_info, log_warn
+from etcdpy.base.version import CLUSTER_VERSION
+from etcdpy.pb import raft_pb2, rpc_pb2
+from etcdpy.pb.raft_values import ConfState, Entry
+from etcdpy.server.compactions import CompactionRunner
+from etcdpy.server.loop import MemberLoop
+from etcdpy.server.member import Member
+from etcdpy.server.service import Service
+from etcdpy.server.snapshots import SnapshotKeeper
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.applier import Applier, Result
+from etcdpy.state.lease.expiry import RevokePacer
+from etcdpy.state.lease.lessor import Lessor
+from etcdpy.state.members import Roster
+from etcdpy.state.mvcc.change import Change
+from etcdpy.state.mvcc.store import Store
+from etcdpy.state.watch.hub import WatchHub
+
+# How often things that are not urgent are looked at: overdue requests, leases, progress notifications.
+CHORES_SECONDS: Final = 0.1
+# Upstream's purgeFileInterval.
+PURGE_SECONDS: Final = 30.0
+MEMBERS_PATH: Final = "/0/members"
+
+
+class Housekeeper:
+    """Implements `server.service.Observer`."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        driver: MemberLoop,
+        member: Member,
+        service: Service,
+        applier: Applier,
+        store: Store,
+        lessor: Lessor,
+        hub: WatchHub,
+        roster: Roster,
+        snapshots: SnapshotKeeper,
+        compactions: CompactionRunner,
+        conf_state: ConfState,
+        member_id: int,
+        election_timeout_seconds: float,
+        tick_seconds: float,
+        log: logging.Logger,
+    ) -> None:
+        self._loop = loop
+        self._driver = driver
+        self._member = member
+        self._service = service
+        self._applier = applier
+        self._store = store
+        self._lessor = lessor
+        self._hub = hub
+        self._roster = roster
+        self._snapshots = snapshots
+        self._compactions = compactions
+        self._conf_state = conf_state
+        self._member_id = member_id
+        self._election_timeout_seconds = election_timeout_seconds
+        self._tick_seconds = tick_seconds
+        self._log = log
+        self._pacer = RevokePacer(lessor)
+        self._revokes: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._is_stopped = False
+        self.leader_changes_seen = 0
+        self.leases_expired = 0
+        self.watch_feed: WatchFeed | None = None  # set before anybody can watch
+        self.has_leader = asyncio.Event()
+        self.fatal: asyncio.Future[BaseException] = loop.create_future()
+
+    # -- life
+
+    def start(self) -> None:
+        self._every(self._tick_seconds, self._tick)
+        self._every(CHORES_SECONDS, self._do_chores)
+        self._every(PURGE_SECONDS, self._snapshots.purge)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        for timer in self._timers:
+            timer.cancel()
+        for revoke in self._revokes:
+            revoke.cancel()
+
+    def _every(self, seconds: float, chore: Callable[[], None]) -> None:
+        slot = len(self._timers)
+
+        def run() -> None:
+            if self._is_stopped:
+                return
+            self._timers[slot] = self._loop.call_later(seconds, run)
+            try:
+                chore()
+            except Exception as error:  # our own bug or a broken disk: the member ends
+                self._driver.fail(error)
+
+        self._timers.append(self._loop.call_later(seconds, run))
+
+    # -- what the service tells (Observer)
+
+    def on_apply_start(self) -> None:
+        self._store.record_changes = not self._hub.is_idle
+
+    def on_applied(self, results: list[tuple[int, Result | None]]) -> None:
+        if self._store.is_compacting:
+            self._compactions.start()
+
+    def on_turn_end(self, applied_index: int) -> None:
+        if self._store.record_changes:
+            changes = self._store.take_changes()
+            if changes:
+                assert self.watch_feed is not None
+                self.watch_feed.publish(changes)
+        self._snapshots.consider(applied_index, self._applier.term, self._conf_state)
+        self._snapshots.poll()
+
+    def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
+        self.leader_changes_seen += 1
+        self._hub.raft_term = self._member.term
+        now = self._loop.time()
+        if is_self:
+            self._lessor.promote(now, self._election_timeout_seconds)
+        else:
+            self._lessor.demote()
+        if leader_id:
+            self.has_leader.set()
+        else:
+            self.has_leader.clear()
+
+    def on_conf_change(self, entry: Entry) -> None:
+        change = raft_pb2.ConfChange.FromString(entry.data)
+        self._conf_state = self._member.apply_conf_change(change)
+        self._applier.apply_conf_change(entry, change, self._conf_state)
+        if change.type == raft_pb2.ConfChangeAddNode:
+            added = self._roster.find_member(change.node_id)
+            log_info(
+                self._log,
+                "added member",
+                cluster_id=format_id(self._roster.cluster_id),
+                local_member_id=format_id(self._member_id),
+                added_peer_id=format_id(change.node_id),
+                added_peer_peer_urls=list(added.peer_urls) if added else [],
+            )
+
+    def on_failure(self, error: BaseException) -> None:
+        log_error(self._log, "the member stops", error=f"{type(error).__name__}: {error}")
+        if not self.fatal.done():
+            self.fatal.set_result(error)
+
+    # -- publishing
+
+    async def publish(self, name: str, client_urls: list[str]) -> None:
+        """Make this member's name and client URLs known through the log, again and again until it is done."""
+        myself = self._roster.find_member(self._member_id)
+        while True:
+            await self.has_leader.wait()
+            await self._agree_on_version()
+            assert myself is not None or (myself := self._roster.find_member(self._member_id)) is not None
+            attributes = myself.with_attributes(name, client_urls)
+            path = f"{MEMBERS_PATH}/{format_id(self._member_id)}/attributes"
+            try:
+                await self._service.propose_v2_put(path, attributes.attributes_json())
+            except EtcdError as error:
+                log_warn(self._log, "failed to publish local member to cluster through raft", error=error.text)
+                continue
+            log_info(
+                self._log,
+                "published local member to cluster through raft",
+                local_member_id=format_id(self._member_id),
+                local_member_attributes=f"{{Name:{name} ClientURLs:[{' '.join(client_urls)}]}}",
+                request_path=path,
+                cluster_id=format_id(self._roster.cluster_id),
+            )
+            return
+
+    async def _agree_on_version(self) -> None:
+        """The leader sets the cluster's version when there is none, or an older one."""
+        if not self._member.is_leader or _as_numbers(self._roster.version) >= _as_numbers(CLUSTER_VERSION):
+            return
+        log_info(self._log, "setting up initial cluster version using v2 API", cluster_version=CLUSTER_VERSION[:3])
+        try:
+            await self._service.propose_v2_put("/0/version", CLUSTER_VERSION)
+        except EtcdError as error:
+            log_warn(self._log, "failed to update cluster version", error=error.text)
+            return
+        log_info(
+            self._log,
+            "set initial cluster version",
+            cluster_id=format_id(self._roster.cluster_id),
+            local_member_id=format_id(self._member_id),
+            cluster_version=CLUSTER_VERSION[:3],
+        )
+        log_info(self._log, "cluster version is updated", cluster_version=CLUSTER_VERSION[:3])
+
+    # -- time
+
+    def _tick(self) -> None:
+        self._lessor.tick(self._loop.time())
+        self._driver.tick()
+
+    def _do_chores(self) -> None:
+        now = self._loop.time()
+        self._service.expire(now)
+        if self.watch_feed is not None:
+            self.watch_feed.tick(now)
+        self._propose_revokes(now)
+        self._propose_checkpoints(now)
+
+    def _propose_revokes(self, now: float) -> None:
+        for lease_id in self._pacer.take_due(now):
+            task = self._loop.create_task(self._revoke(lease_id))
+            self._revokes.add(task)
+            task.add_done_callback(self._revokes.discard)
+
+    async def _revoke(self, lease_id: int) -> None:
+        try:
+            await self._service.call(kinds.LEASE_REVOKE, rpc_pb2.LeaseRevokeRequest(ID=lease_id))
+            self.leases_expired += 1
+        except EtcdError as error:
+            log_warn(self._log, "failed to revoke lease", lease_id=f"{lease_id:016x}", error=error.text)
+        finally:
+            self._pacer.finish(lease_id)
+
+    def _propose_checkpoints(self, now: float) -> None:
+        due = self._lessor.due_checkpoints(now)
+        if due:
+            request = rpc_pb2.LeaseCheckpointRequest(
+                checkpoints=[rpc_pb2.LeaseCheckpoint(ID=lease_id, remaining_TTL=left) for lease_id, left in due]
+            )
+            self._service.propose_unattended(kinds.LEASE_CHECKPOINT, request)
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2]) if version else (0,)
+
+
+class WatchFeed(Protocol):
+    """Who brings changes to the watchers: the Watch service."""
+
+    def publish(self, changes: Sequence[Change]) -> None: ...
+
+    def tick(self, now: float) -> None: ...
