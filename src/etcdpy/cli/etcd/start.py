@@ -1,0 +1,193 @@
+"""From the command line to a Config that can be run, or to an exit code: everything before the event loop.
+
+    exit 0    --help, --version
+    exit 2    the command line cannot be read: the mistake, then the usage
+    exit 1    the settings are wrong: log lines
+
+Messages, their order and the codes are etcd's (facts 2.4). Upstream: etcdmain.startEtcdOrProxyV2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from etcdpy.base.log import build_logger, close_logger, log_fatal, log_info, log_warn
+from etcdpy.cli.etcd.usage import USAGE, flags_text, version_text
+from etcdpy.embed.assemble import config_of_file, config_of_flags, with_default_cluster
+from etcdpy.embed.config import Config
+from etcdpy.embed.config_file import ConfigFileExit, read_config_file
+from etcdpy.embed.environment import CONFIG_FILE_VARIABLE, add_environment
+from etcdpy.embed.errors import AdvertiseUrlsUnset, ConfigError, NotSupportedYet, ShadowedVariable, StartError
+from etcdpy.embed.flags import HelpWanted, ParsedFlags, UsageError, parse_arguments
+from etcdpy.embed.initial_cluster import check_initial_cluster
+from etcdpy.embed.log_setup import build_configured_logger
+from etcdpy.embed.support import check_bootstrap_support, check_support
+from etcdpy.embed.validate import check_config, check_start
+
+EXIT_OK: Final = 0
+EXIT_REFUSED: Final = 1
+EXIT_USAGE: Final = 2
+
+# What only the owner may read, as etcd makes it.
+DATA_DIRECTORY_MODE: Final = 0o700
+SHADOWED_TEXT: Final = (
+    "conflicting environment variable is shadowed by corresponding command-line flag "
+    "(either unset environment variable or disable flag))"
+)
+
+
+class Exit(Exception):
+    """The program ends here, with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Prepared:
+    """A member that may be started. `log` is open; whoever runs the member closes it."""
+
+    def __init__(self, config: Config, log: logging.Logger) -> None:
+        self.config = config
+        self.log = log
+
+
+def prepare(arguments: Sequence[str], environment: Mapping[str, str]) -> Prepared:
+    """Read, check and log the settings; `arguments` begins with the program's name. Raise Exit."""
+    parsed = _read_arguments(arguments[1:])
+    early = build_logger()  # for what is to be said before the settings tell where
+    try:
+        config = _gather(parsed, arguments, environment, early)
+        log = build_configured_logger(config)
+    except ShadowedVariable as error:
+        log_fatal(early, SHADOWED_TEXT, environment_variable=error.name)
+        raise Exit(EXIT_REFUSED) from None
+    except ConfigFileExit as error:
+        print(error, file=sys.stderr)
+        raise Exit(EXIT_REFUSED) from None
+    except ConfigError as error:
+        _refuse(early, arguments, error)
+        raise Exit(EXIT_REFUSED) from None
+    finally:
+        close_logger(early)
+    try:
+        return Prepared(_check(config, arguments, log, has_file=bool(_file_name(parsed, environment))), log)
+    except BaseException:
+        close_logger(log)
+        raise
+
+
+def _read_arguments(arguments: Sequence[str]) -> ParsedFlags:
+    try:
+        return parse_arguments(arguments)
+    except HelpWanted:
+        print(USAGE, file=sys.stderr)
+        print(flags_text())
+        raise Exit(EXIT_OK) from None
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        print(USAGE, file=sys.stderr)
+        raise Exit(EXIT_USAGE) from None
+
+
+def _file_name(parsed: ParsedFlags, environment: Mapping[str, str]) -> str:
+    return str(parsed.values.get("config-file") or environment.get(CONFIG_FILE_VARIABLE, ""))
+
+
+def _gather(
+    parsed: ParsedFlags, arguments: Sequence[str], environment: Mapping[str, str], log: logging.Logger
+) -> Config:
+    if parsed.positional:
+        raise ConfigError(f"'{parsed.positional[0]}' is not a valid flag")
+    if parsed.values.get("version"):
+        print(version_text(), end="")
+        raise Exit(EXIT_OK)
+    path = _file_name(parsed, environment)
+    if path:
+        return config_of_file(read_config_file(path))
+    add_environment(parsed, environment, log)
+    for name in parsed.ignored:
+        log_warn(log, "flag is no longer supported; ignoring it", flag=f"-{name}")
+    return config_of_flags(parsed)
+
+
+def _refuse(log: logging.Logger, arguments: Sequence[str], error: Exception) -> None:
+    log_info(log, "Running: ", args=list(arguments))
+    log_warn(log, "failed to verify flags", error=error)
+    if isinstance(error, AdvertiseUrlsUnset):
+        log_warn(log, "advertise client URLs are not set", error=error)
+
+
+def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, has_file: bool) -> Config:
+    """Return the settings completed. Raise Exit."""
+    try:
+        check_config(config)
+        check_support_or_start(config)
+    except ConfigError as error:
+        _refuse(log, arguments, error)
+        raise Exit(EXIT_REFUSED) from None
+    except StartError as error:
+        log_info(log, "Running: ", args=list(arguments))
+        _fail(log, error)
+    if has_file:
+        log_info(log, "loaded server configuration, other configuration command line flags and environment variables "
+                 "will be ignored if provided")  # fmt: skip
+    log_info(log, "Running: ", args=list(arguments))
+    config, host = with_default_cluster(config)
+    if host:
+        log_info(log, "detected default host for advertise", host=host)
+    if not config.data_dir:
+        config = dataclasses.replace(config, data_dir=str(config.data_path))
+        log_warn(log, "'data-dir' was empty; using default", data_dir=config.data_dir)
+    try:
+        _check_place(config, log)
+    except (StartError, NotSupportedYet) as error:
+        _fail(log, error)
+    return config
+
+
+def check_support_or_start(config: Config) -> None:
+    """A TLS URL without a certificate is first of all wrong, and only then not supported yet."""
+    try:
+        check_start(config)
+    except StartError:
+        # What else is asked for may be the true reason, and is named before the consequence.
+        for_certificates = dataclasses.replace(config, listen_client_urls=(), listen_peer_urls=())
+        check_support(dataclasses.replace(for_certificates, listen_client_http_urls=()))
+        raise
+    check_support(config)
+
+
+def _check_place(config: Config, log: logging.Logger) -> None:
+    """Look at the data directory: is the member there, or may it be founded, and can we write?"""
+    if config.has_wal:
+        log_info(log, "the server is already initialized as member before, starting as etcd member...",
+                 data_dir=config.data_dir)  # fmt: skip
+    _make_data_directory(config.data_dir)
+    if not config.has_wal:
+        check_initial_cluster(config)
+        check_bootstrap_support(config)
+
+
+def _make_data_directory(path: str) -> None:
+    try:
+        os.makedirs(path, DATA_DIRECTORY_MODE, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except FileExistsError:
+        raise StartError(f"cannot access data directory: mkdir {path}: not a directory") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StartError(f"cannot access data directory: mkdir {path}: {reason}") from None
+
+
+def _fail(log: logging.Logger, error: Exception) -> None:
+    """Say what etcd says when a start fails, and end."""
+    log_warn(log, "failed to start etcd", error=error)
+    log_fatal(log, "discovery failed", error=error)
+    raise Exit(EXIT_REFUSED)
