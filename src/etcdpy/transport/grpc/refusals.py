@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from etcdpy.base.errors import INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN
+from etcdpy.base.errors import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN
 from etcdpy.transport.http2 import _nghttp2 as h2
 
 
@@ -19,13 +19,18 @@ def refusal(call: h2.Stream, services: Container[str], message_bytes_max: int) -
     if reason == h2.NO_MESSAGE:
         return UNKNOWN, "EOF"
     if reason == h2.TRUNCATED:
-        return UNKNOWN, "unexpected EOF"
+        return INTERNAL if call.streaming else UNKNOWN, "unexpected EOF"
     if reason == h2.TOO_LARGE:
         return RESOURCE_EXHAUSTED, too_large(call.refused_value, message_bytes_max)
     if reason == h2.BAD_FLAG:
         return INTERNAL, f"grpc: received unexpected payload format {call.refused_value}"
     if reason == h2.NO_ENCODING:
         return INTERNAL, "grpc: compressed flag set with identity or empty encoding"
+    if reason == h2.BAD_ENCODING:
+        encoding = go_quote((call.encoding or b"").decode("utf-8", "replace"))
+        return UNIMPLEMENTED, f"grpc: Decompressor is not installed for grpc-encoding {encoding}"
+    if reason == h2.EXPIRED:
+        return DEADLINE_EXCEEDED, "context deadline exceeded"
     raise AssertionError(f"no text for refusal {reason}")
 
 

@@ -14,13 +14,12 @@ Rules
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from etcdpy.base.errors import INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, UNIMPLEMENTED
+from etcdpy.base.errors import INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE
 from etcdpy.transport.grpc.compression import TooLarge, deflate, inflate
-from etcdpy.transport.grpc.refusals import go_quote, refusal, too_large
+from etcdpy.transport.grpc.refusals import refusal, too_large
 from etcdpy.transport.http2._nghttp2 import Endpoint, Session, Stream, StreamMethod, UnaryMethod, monotonic
 
 if TYPE_CHECKING:
@@ -148,13 +147,10 @@ class GrpcServer:
         """Decompress a request message, or fail the call and return None."""
         limit = self.limits.message_bytes_max
         try:
-            if call.encoding == b"gzip":
-                return inflate(data, limit)
-            encoding = go_quote((call.encoding or b"").decode("utf-8", "replace"))
-            call.fail(UNIMPLEMENTED, f"grpc: Decompressor is not installed for grpc-encoding {encoding}")
-        except TooLarge:
-            call.fail(RESOURCE_EXHAUSTED, too_large(limit + 1, limit))
-        except zlib.error as error:
+            return inflate(data, limit)
+        except TooLarge as error:
+            call.fail(RESOURCE_EXHAUSTED, too_large(error.size, limit))
+        except ValueError as error:
             call.fail(INTERNAL, f"grpc: failed to decompress the received message {error}")
         return None
 

@@ -60,7 +60,7 @@ cdef class Stream:
     # Incoming messages.
     cdef readonly bytes message
     cdef bint compressed                   # of the message being received, later of the unary `message`
-    cdef bint streaming
+    cdef readonly bint streaming
     cdef bint ignoring                     # nothing further is wanted: refused, answered, or a unary message is whole
     cdef uint8_t prefix_in[5]
     cdef int prefix_have

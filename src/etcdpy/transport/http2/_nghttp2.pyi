@@ -13,6 +13,8 @@ TRUNCATED: Final = 3
 TOO_LARGE: Final = 4
 BAD_FLAG: Final = 5
 NO_ENCODING: Final = 6
+BAD_ENCODING: Final = 7
+EXPIRED: Final = 8
 # Stream.error when the connection went away under the call.
 CONNECTION_LOST: Final = 0xFF
 
@@ -105,6 +107,8 @@ class Stream:
     def refusal(self) -> int: ...
     @property
     def refused_value(self) -> int: ...
+    @property
+    def streaming(self) -> bool: ...
     @property
     def encoding(self) -> bytes | None: ...
     @property

@@ -112,6 +112,8 @@ TRUNCATED = 3
 TOO_LARGE = 4
 BAD_FLAG = 5
 NO_ENCODING = 6
+BAD_ENCODING = 7
+EXPIRED = 8
 
 cdef enum:
     C_UNKNOWN_METHOD = 1
@@ -120,6 +122,8 @@ cdef enum:
     C_TOO_LARGE = 4
     C_BAD_FLAG = 5
     C_NO_ENCODING = 6
+    C_BAD_ENCODING = 7
+    C_EXPIRED = 8
 
 # grpc-go: pings allowed in excess of the policy before the connection is ended.
 cdef int PING_STRIKES_MAX = 2

@@ -92,17 +92,20 @@ cdef void add_field(Stream call, bytes name, bytes value) noexcept:
 
 
 cdef void take_content_type(Stream call, const uint8_t *value, size_t size) noexcept:
-    """application/grpc, application/grpc+codec or application/grpc;parameters, in any case."""
+    """application/grpc, application/grpc+codec or application/grpc;parameters, in lower case only (as 3.5.1)."""
     cdef bytes text
     if size == 16 and same(value, b"application/grpc", 16):
         call.is_grpc = True
         return
     text = PyBytes_FromStringAndSize(<char *>value, size)
-    lower = text.lower()
-    if lower.startswith(b"application/grpc") and (len(lower) == 16 or lower[16:17] in (b"+", b";")):
+    if text.startswith(b"application/grpc") and text[16:17] in (b"+", b";"):
         call.is_grpc = True
         # Echoed, as grpc-go does: a subtype after either separator comes back behind a plus.
-        call.content_type = b"application/grpc+" + lower[17:] if len(lower) > 17 else None
+        call.content_type = b"application/grpc+" + text[17:] if size > 17 else None
+
+
+# A grpc-timeout of nothing: refused before a handler sees the call (a nanosecond is a race, which etcd may win).
+cdef double ALREADY_EXPIRED = 1e-9
 
 
 cdef void take_timeout(Stream call, const uint8_t *value, size_t size) noexcept:
@@ -134,7 +137,7 @@ cdef void take_timeout(Stream call, const uint8_t *value, size_t size) noexcept:
     else:
         call.bad_timeout = True
         return
-    call.deadline_at = monotonic() + amount
+    call.deadline_at = monotonic() + amount if amount else ALREADY_EXPIRED
 
 
 cdef void take_response_field(Stream call, const uint8_t *name, size_t name_size,
@@ -228,6 +231,14 @@ cdef void request_head(Session session, Stream call) noexcept:
         return
     if call.method is None:
         call.refuse(C_UNKNOWN_METHOD, 0)
+        return
+    if call.encoding is not None and call.encoding != b"gzip":
+        if call.encoding != b"identity":
+            call.refuse(C_BAD_ENCODING, 0)
+            return
+        call.encoding = None
+    if call.deadline_at == ALREADY_EXPIRED:
+        call.refuse(C_EXPIRED, 0)
         return
     if call.deadline_at:
         session.endpoint.watch_deadline(call)

@@ -100,11 +100,11 @@ cdef class Stream:
         self.compressed = p[0] == 1
         self.partial_need = length
         self.partial_have = 0
-        # grpc-go: the flag is judged before the size is.
-        if p[0] > 1:
-            return self.refuse(C_BAD_FLAG, p[0])
+        # grpc-go judges the size before the flag.
         if length > self.session.endpoint.message_bytes_max:
             return self.refuse(C_TOO_LARGE, <uint32_t>length)
+        if p[0] > 1:
+            return self.refuse(C_BAD_FLAG, p[0])
         if p[0] == 1 and (self.encoding is None or self.encoding == b"identity"):
             return self.refuse(C_NO_ENCODING, 0)
         if length == 0:
@@ -271,7 +271,8 @@ cdef class Stream:
             return
         self.session.endpoint.forget_deadline(self)
         if self.session.endpoint.server:
-            self.fail(4, "context deadline exceeded")
+            # 3.5.1: a unary handler's deadline error is translated, a stream's reaches the client raw, as Unknown.
+            self.fail(2 if self.streaming else 4, "context deadline exceeded")
             self.expired = True
             self.closed = True
         else:
