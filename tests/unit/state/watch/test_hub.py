@@ -477,3 +477,72 @@ def test_after_a_snapshot_everybody_goes_on_where_he_stood() -> None:
         bench.store.put(b"a", value)
         bench.settle()
     assert sorted(bench.lines(stream)) == ["rev=4 w0 put:a=4@4", "rev=5 w0 put:a=5@5", "rev=5 w1 put:a=5@5"]
+
+
+def test_new_watch_on_a_stream_that_needs_several_steps() -> None:
+    """It joins its stream only when the stream is level: earlier it would be told what it did not ask for."""
+    bench = Bench()
+    stream = bench.open()
+    bench.create(stream)
+    bench.take()
+    bench.hub.block(stream)
+    for _ in range(8):
+        bench.store.put(b"a", b"x" * 1_300_000)
+        bench.notify()
+    bench.create(stream)
+    bench.hub.unblock(stream)
+    bench.settle()
+    bench.store.put(b"a")
+    bench.settle()
+
+    heard: dict[int, list[int]] = {}
+    for response in bench.hear(stream):
+        heard.setdefault(response.watch_id, []).extend(event.kv.mod_revision for event in response.events)
+    assert heard == {0: [2, 3, 4, 5, 6, 7, 8, 9, 10], 1: [10]}
+
+
+def test_future_revision_reached_while_the_stream_lags() -> None:
+    bench = Bench()
+    stream = bench.open()
+    bench.create(stream, b"b")
+    bench.create(stream, start_revision=3)
+    bench.take()
+    bench.hub.block(stream)
+    for value in (b"2", b"3", b"4"):
+        bench.store.put(b"a", value)
+        bench.notify()
+    bench.hub.unblock(stream)
+    bench.settle()
+
+    assert bench.lines(stream)[2:] == ["rev=4 w1 put:a=3@3 put:a=4@4"]
+
+
+def test_changes_that_nobody_watched_are_read_from_the_store() -> None:
+    """A slow stream without watchers keeps the backlog open; it must not claim revisions that went by unrecorded."""
+    bench = Bench()
+    slow, stream = bench.open(), bench.open()
+    bench.create(slow)
+    bench.take()
+    bench.hub.block(slow)
+    bench.hub.cancel(slow, 0)
+    for value in (b"2", b"3"):
+        bench.store.put(b"a", value)
+    bench.create(stream, start_revision=2)
+    bench.settle()
+
+    assert bench.lines(stream) == ["rev=3 w0 created", "rev=3 w0 put:a=2@2 put:a=3@3"]
+
+
+def test_changes_given_while_nobody_watched_are_read_from_the_store() -> None:
+    bench = Bench()
+    slow, stream = bench.open(), bench.open()
+    bench.create(slow)
+    bench.take()
+    bench.hub.block(slow)
+    bench.store.put(b"a", b"2")
+    bench.hub.cancel(slow, 0)
+    bench.notify()
+    bench.create(stream, start_revision=2)
+    bench.settle()
+
+    assert bench.lines(stream) == ["rev=2 w0 created", "rev=2 w0 put:a=2@2"]
