@@ -17,13 +17,14 @@ NEVER: Final = math.inf
 class Lease:
     """A promise to delete `keys` when nobody renewed the lease for `ttl` seconds."""
 
-    __slots__ = ("lease_id", "ttl", "remaining_ttl", "deadline", "keys")
+    __slots__ = ("lease_id", "ttl", "remaining_ttl", "deadline", "checkpoint_at", "keys")
 
     def __init__(self, lease_id: int, ttl: int, remaining_ttl: int = 0) -> None:
         self.lease_id = lease_id
         self.ttl = ttl
         self.remaining_ttl = remaining_ttl  # As of the last checkpoint; 0: none since the lease was last renewed.
         self.deadline = NEVER  # By the clock of this member; leader only.
+        self.checkpoint_at = NEVER  # When what it has left is to be noted; leader only.
         self.keys: set[bytes] = set()
 
     @property

@@ -82,7 +82,8 @@ class Lessor:
         self._is_primary = False
         self._leases: dict[int, Lease] = {}
         self._queue = ExpiryQueue()
-        self._checkpoint_heap: list[tuple[float, int]] = []  # (when, lease id)
+        # (when, lease id). An entry counts only while the lease's own checkpoint_at says the same.
+        self._checkpoint_heap: list[tuple[float, int]] = []
         self._checkpoint_resets: dict[int, None] = {}  # renewed leases whose checkpoint no longer holds
         self.granted_count = 0
         self.revoked_count = 0
@@ -223,6 +224,7 @@ class Lessor:
             raise LeaseNotFound
         if lease.remaining_ttl > 0:
             lease.remaining_ttl = 0
+            lease.checkpoint_at = NEVER  # the entry that takes it back sets the next time
             self._checkpoint_resets[lease_id] = None
         lease.deadline = now + lease.ttl
         self.renewed_count += 1
@@ -241,9 +243,11 @@ class Lessor:
             due.append((lease_id, 0))
         heap = self._checkpoint_heap
         while heap and heap[0][0] <= now and len(due) < CHECKPOINTS_PER_BATCH_MAX:
-            lease = self._leases.get(heappop(heap)[1])
-            if lease is None or lease.deadline <= now:
+            when, lease_id = heappop(heap)
+            lease = self._leases.get(lease_id)
+            if lease is None or lease.checkpoint_at != when or lease.deadline <= now:
                 continue
+            lease.checkpoint_at = NEVER
             remaining = math.ceil(lease.deadline - now)
             if remaining < lease.ttl:
                 due.append((lease.lease_id, remaining))
@@ -253,7 +257,8 @@ class Lessor:
 
     def _schedule_checkpoint(self, lease: Lease, now: float) -> None:
         if self._are_checkpoints_on and lease.effective_ttl > self._checkpoint_interval_seconds:
-            heappush(self._checkpoint_heap, (now + self._checkpoint_interval_seconds, lease.lease_id))
+            lease.checkpoint_at = now + self._checkpoint_interval_seconds
+            heappush(self._checkpoint_heap, (lease.checkpoint_at, lease.lease_id))
 
     # -- questions
 

@@ -69,7 +69,9 @@ class Model:
     def open(self) -> None:
         self.watches[self.bench.open()] = {}
 
-    def create(self, pick: int, key: int, end: int, offset: int | None, filters: list[int], prev: bool, frag: bool) -> None:
+    def create(
+        self, pick: int, key: int, end: int, offset: int | None, filters: list[int], prev: bool, frag: bool
+    ) -> None:
         stream = self._pick(pick)
         if stream is None:
             return
