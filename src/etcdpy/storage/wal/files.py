@@ -106,8 +106,14 @@ def write_whole(fd: int, data: bytes, offset: int) -> None:
 
 def make_directory(path: str) -> None:
     """Create `path` and its parents with mode 0700 where they do not exist."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        make_directory(parent)
     with storage_errors(f"cannot create {path}"):
-        os.makedirs(path, DIRECTORY_MODE, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, DIRECTORY_MODE)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(path)
 
 
 def sync_directory(path: str) -> None:

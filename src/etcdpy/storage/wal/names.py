@@ -3,7 +3,8 @@
     0000000000000000-0000000000000000.wal
     0000000000000001-00000000000186a1.wal      sequence 1, the log went to 0x186a0 when it was begun
 
-Sequences of a directory have no holes. Other names in the directory (`0.tmp`, `*.wal.broken`) are nobody's segment.
+Sequences of a directory have no holes. Indexes mostly grow, but a segment begun just after a new leader replaced the
+tail of the log may bear a smaller one than its predecessor. Other names in the directory (`0.tmp`, `*.wal.broken`) are nobody's segment.
 
 Upstream: server/wal/util.go.
 """
@@ -46,7 +47,10 @@ def list_segments(directory: str) -> list[SegmentName]:
 
 
 def select_segments(directory: str, names: list[SegmentName], index: int) -> list[SegmentName]:
-    """Return the segments that hold what comes after `index`: the last one begun at or below it, and all later ones."""
+    """Return the segments that hold what comes after `index`: the last one begun at or below it, and all later ones.
+
+    The log ended before `index` when that one was begun: what comes after `index` was written later.
+    """
     chosen = [position for position, name in enumerate(names) if name.first_index <= index]
     if not chosen:
         raise StorageError(f"wal: file not found: no segment of {directory} reaches back to index {index}")
@@ -56,11 +60,9 @@ def select_segments(directory: str, names: list[SegmentName], index: int) -> lis
 
 
 def check_sequence(directory: str, names: list[SegmentName]) -> None:
-    """Raise StorageError where a segment is missing, or a later one claims to begin earlier."""
+    """Raise StorageError where a segment is missing."""
     for earlier, later in zip(names, names[1:], strict=False):
         if later.sequence != earlier.sequence + 1:
             raise StorageError(
                 f"wal: file not found: {directory} has nothing between {earlier.file_name()} and {later.file_name()}"
             )
-        if later.first_index < earlier.first_index:
-            raise StorageError(f"wal: {later.file_name()} in {directory} begins before {earlier.file_name()}")

@@ -57,6 +57,7 @@ class Replay:
         "last_index",
         "last_term",
         "last_saved_index",
+        "_low_terms",
         "_is_matched",
     )
 
@@ -68,6 +69,7 @@ class Replay:
         self.last_index: int | None = None
         self.last_term = 0
         self.last_saved_index = 0  # of the newest entry or snapshot record: the next segment is named after it
+        self._low_terms: dict[int, int] = {}  # index -> term of entries up to the start; some may be stale
         self._is_matched = False
 
     def add(self, record_type: int, data: bytes) -> None:
@@ -108,6 +110,8 @@ class Replay:
             raise MalformedRecord(f"entry {index} is written again, but {self.hard_state.commit} was committed")
         if index > self.start.index:
             self.entries.append(entry)
+        else:
+            self._low_terms[index] = entry.term
         self.last_index = self.last_saved_index = index
         self.last_term = entry.term
 
@@ -117,14 +121,10 @@ class Replay:
         index = entry.index
         if index > self.last_index:
             raise MalformedRecord(f"entries are missing: {index} follows {self.last_index}")
-        kept = index - self.start.index - 1
-        if kept >= 0:
-            previous_term = self.entries[kept - 1].term if kept else self.start.term
-            if entry.term < previous_term:
-                raise MalformedRecord(f"entry {index} has term {entry.term}, the one before {previous_term}")
-            del self.entries[kept:]
-        else:
-            self.entries.clear()
+        previous_term = self._find_term(index - 1) or 0
+        if entry.term < previous_term:
+            raise MalformedRecord(f"entry {index} has term {entry.term}, the one before {previous_term}")
+        del self.entries[max(0, index - self.start.index - 1) :]
 
     def _add_hard_state(self, state: HardState) -> None:
         known = self.hard_state
@@ -151,11 +151,14 @@ class Replay:
         elif index > self.hard_state.commit and self._find_term(index) != snapshot.term:
             self.last_index = index
             self.last_term = snapshot.term
+            self._low_terms = {index: snapshot.term}
             self.entries.clear()
 
     def _find_term(self, index: int) -> int | None:
         """Return the term of the entry at `index` where the log is known to hold it."""
+        if self.last_index is None or index > self.last_index:
+            return None
         position = index - self.start.index - 1
-        if 0 <= position < len(self.entries):
-            return self.entries[position].term
-        return self.last_term if index == self.last_index else None
+        if position < 0:
+            return self._low_terms.get(index)
+        return self.entries[position].term if position < len(self.entries) else None

@@ -222,7 +222,8 @@ class Segment:
         if frame_end > size:
             return _agrees(data[start:size], length)
         hole = _find_zero_sector(data, start, frame_end)
-        if hole is None or _has_bytes(data, frame_end, size) or not _agrees(data[start:hole], length):
+        # Padding is written as zeros, and a lost sector reads as zeros.
+        if hole is None or _has_bytes(data, start + length, size) or not _agrees(data[start:hole], length):
             return False
         # A record may hold a sector of zeros by its nature. If one flipped bit explains the checksum, it was whole.
         record_crc, _, payload = self._split(start, length)
