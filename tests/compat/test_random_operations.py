@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.base.errors import OUT_OF_RANGE
 from etcdpy.pb import rpc_pb2 as pb
 from tests.compat.operations import Operation, generate
 from tests.compat.transcript import Reply, record
@@ -29,6 +30,16 @@ def _run(tmp_path: Path, ports: tuple[int, int], operations: list[Operation], bi
         return record(server.endpoint, operations)
 
 
+def _is_known_difference(operation: Operation, expected: Reply, actual: Reply) -> bool:
+    """HashKV of exactly the compacted revision: 3.5.1 refuses it, 3.5.33 and ours answer (as Range does)."""
+    return (
+        operation.path.endswith(b"HashKV")
+        and expected.code == OUT_OF_RANGE
+        and actual.message is not None
+        and actual.message.compact_revision == pb.HashKVRequest.FromString(operation.message).revision
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_same_answers_as_the_real_etcd(tmp_path: Path, seed: int) -> None:
@@ -39,7 +50,7 @@ def test_same_answers_as_the_real_etcd(tmp_path: Path, seed: int) -> None:
     ours = _run(tmp_path / "ours", ports, operations, ours_binary("etcd"))
 
     for number, (operation, expected, actual) in enumerate(zip(operations, theirs, ours, strict=True)):
-        assert actual == expected, (
+        assert actual == expected or _is_known_difference(operation, expected, actual), (
             f"seed {seed}, operation {number}: {operation.text}\n--- real ---\n{expected}\n--- ours ---\n{actual}"
         )
 

@@ -53,8 +53,7 @@ def send(channel: BlockingChannel, operation: Operation) -> Reply:
 
 def record(endpoint: str, operations: Iterable[Operation]) -> list[Reply]:
     """Return the replies of the server at `endpoint` (host:port) to `operations`, in order."""
-    host, _, port = endpoint.rpartition(":")
-    channel = BlockingChannel(host, int(port))
+    channel = BlockingChannel(endpoint)
     try:
         return [send(channel, operation) for operation in operations]
     finally:

@@ -21,7 +21,7 @@ from etcdpy.embed.config import Config
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
-from etcdpy.server.bootstrap import Folders, Identity, Recovered, check_backend, recover
+from etcdpy.server.bootstrap import Folders, Identity, Recovered, check_backend, prepare_backend, recover
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
@@ -93,6 +93,7 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
     wakers: list[Callable[[], None]] = []
     backend = _open_backend(config, folders, log, lambda: [loop.call_soon_threadsafe(wake) for wake in wakers])
     check_backend(recovered, backend)
+    prepare_backend(backend)
     member_id, cluster_id = recovered.member_id, recovered.cluster_id
 
     lessor = Lessor(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from etcdpy.base.ids import compute_cluster_id, compute_member_id
 from etcdpy.base.invariant import StorageError
@@ -22,9 +23,12 @@ from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, Entry, HardState, Snapshot
 from etcdpy.state.members import Member as ClusterMember
 from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
+from etcdpy.storage.schema import buckets, meta
 from etcdpy.storage.snap import Snapshotter
 from etcdpy.storage.wal import Wal, WalSnapshot, valid_snapshot_entries
 from etcdpy.storage.wal.names import list_segments
+
+AUTH_REVISION_KEY: Final = b"authRevision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,13 @@ def recover(folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = Fal
     if list_segments(str(folders.wal)):
         return _restart(folders, snapshotter, unsafe_no_fsync)
     return _start(folders, snapshotter, identity, unsafe_no_fsync)
+
+
+def prepare_backend(backend: Backend) -> None:
+    """Write what every store of etcd holds from its first start on: the auth revision counts from 1."""
+    if backend.get(buckets.AUTH, AUTH_REVISION_KEY) is None:
+        backend.put(buckets.AUTH, AUTH_REVISION_KEY, meta.encode_u64(1))
+        backend.end_batch()
 
 
 def check_backend(recovered: Recovered, backend: Backend) -> None:

@@ -180,9 +180,7 @@ class Applier:
         if request.Method == b"PUT" and path.startswith("/0/members/") and path.endswith("/attributes"):
             attributes = json.loads(value)
             member_id = int(path.split("/")[3], 16)
-            self._roster.update_attributes(
-                member_id, attributes.get("name", ""), attributes.get("clientURLs") or (), mirror=mirror
-            )
+            self._roster.update_attributes(member_id, attributes.get("name", ""), attributes.get("clientURLs") or ())
         elif request.Method == b"PUT" and path == "/0/version":
             self._roster.set_version(value, mirror=mirror)
         else:

@@ -86,8 +86,11 @@ class Roster:
             self._backend.delete(buckets.MEMBERS, name.encode())
             self._backend.put(buckets.MEMBERS_REMOVED, name.encode(), b"removed")
 
-    def update_attributes(self, member_id: int, name: str, client_urls: Iterable[str], *, mirror: bool) -> None:
-        """Take over what a member published of itself. A removed member's late word is ignored, as upstream does."""
+    def update_attributes(self, member_id: int, name: str, client_urls: Iterable[str]) -> None:
+        """Take over what a member published of itself. A removed member's late word is ignored, as upstream does.
+
+        3.5 keeps this in the v2 store only; the `members` bucket holds what the member was added with (Hash counts it).
+        """
         member = self._members.get(member_id)
         if member is None:
             if member_id in self._removed:
@@ -95,7 +98,7 @@ class Roster:
             raise InvariantError(f"attributes of member {member_id:x}, which the roster has never seen")
         changed = member.with_attributes(name, list(client_urls))
         self._v2store.set(f"{MEMBERS_PREFIX}/{format_id(member_id)}/attributes", changed.attributes_json())
-        self._keep(changed, mirror=mirror)
+        self._keep(changed, mirror=False)
 
     def update_peer_urls(self, changed: Member, *, mirror: bool) -> None:
         member = self._members.get(changed.id)
