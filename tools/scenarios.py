@@ -1,9 +1,9 @@
 """Replay raft scenario files and compare what is printed, letter for letter.
 
     python tools/scenarios.py DIR|FILE ...      replay every *.txt below; a difference is shown and fails the run
-    python tools/scenarios.py --rewrite FILE    write what is printed into the file (our own scenarios, then read the diff)
+    python tools/scenarios.py --rewrite FILE    write what is printed into the file (our own; then read the diff)
 
-Three languages, told apart by their commands: interaction (a cluster), confchange (configurations), quorum (majorities).
+Three languages, told apart by their commands: interaction (a cluster), confchange (configurations), quorum.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import Entry, Snapshot
 from etcdpy.raft.config import Logger
 from etcdpy.raft.errors import LogCompacted, LogError, LogUnavailable
-from etcdpy.raft.sizes import NO_LIMIT, limit_size, size_bound
+from etcdpy.raft.sizes import NO_LIMIT, limit_size, size_bound, take_within
 from etcdpy.raft.storage import Storage
 from etcdpy.raft.unstable import Unstable
 
@@ -117,7 +117,7 @@ class RaftLog:
         if hi <= offset:
             return self.storage.entries(lo, hi, max_size)
         if lo >= offset:
-            return limit_size(self.unstable.tail[lo - offset : hi - offset], max_size)
+            return take_within(self.unstable.tail, lo - offset, hi - offset, max_size)
         stable = self.storage.entries(lo, offset, max_size)
         if len(stable) < offset - lo:
             return stable
@@ -173,17 +173,29 @@ class RaftLog:
     def find_conflict_by_term(self, index: int, term: int) -> tuple[int, int]:
         """Return the last (index, term) of ours, at or before `index`, whose term is not above `term`.
 
-        Leader and follower use it to skip, in one round, everything that cannot match. The term is 0 when unknown.
+        Leader and follower use it to skip, in one round, everything that cannot match. The term is 0 when unknown:
+        before the first entry and after the last.
         """
-        while index > 0:
-            try:
-                ours = self.term(index)
-            except LogError:
-                return index, 0
-            if ours <= term:
-                return index, ours
-            index -= 1
-        return 0, 0
+        lowest = self.first_index() - 1
+        if not lowest <= index <= self.last_index:
+            return index, 0
+        if self.term(index) > term:
+            index = self._find_last_of_term(lowest, index, term)
+        if index < lowest:
+            return index, 0
+        return index, self.term(index)
+
+    def _find_last_of_term(self, low: int, high: int, term: int) -> int:
+        """Return the last index of [low, high) whose term is not above `term`, or low - 1. Terms never fall."""
+        if self.term(low) > term:
+            return low - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.term(middle) > term:
+                high = middle
+            else:
+                low = middle
+        return low
 
     def restore(self, snapshot: Snapshot) -> None:
         """Start over behind `snapshot`, which is committed."""

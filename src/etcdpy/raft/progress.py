@@ -64,9 +64,7 @@ class Progress:
         if not self.is_recently_active:
             parts.append("inactive")
         if len(self.inflights):
-            parts.append(f"inflight={len(self.inflights)}")
-            if self.inflights.is_full():
-                parts.append("[full]")
+            parts.append(f"inflight={len(self.inflights)}" + ("[full]" if self.inflights.is_full() else ""))
         return " ".join(parts)
 
     def copy(self) -> Progress:

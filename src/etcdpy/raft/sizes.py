@@ -14,6 +14,9 @@ from etcdpy.pb.raft_values import Entry
 
 NO_LIMIT: Final = (1 << 64) - 1
 
+# Entries are measured in pieces, so that taking one message's worth from a long log does not walk all of it.
+_PIECE_ENTRIES: Final = 512
+
 # Type 2, term 1 + 10, index 1 + 10, tag and length of data 1 + 5 (payloads stay below 4 GiB).
 ENTRY_OVERHEAD_BYTES_MAX: Final = 30
 
@@ -51,3 +54,17 @@ def limit_size(entries: list[Entry], max_size: int) -> list[Entry]:
         if size > max_size:
             return entries[:position]
     return entries
+
+
+def take_within(entries: list[Entry], start: int, stop: int, max_size: int) -> list[Entry]:
+    """Return entries[start:stop] as far as `max_size` bytes go, at least one."""
+    if max_size >= NO_LIMIT or stop - start <= _PIECE_ENTRIES:
+        return limit_size(entries[start:stop], max_size)
+    taken: list[Entry] = []
+    bound = 0
+    while start < stop and bound <= max_size:
+        piece = entries[start : min(start + _PIECE_ENTRIES, stop)]
+        bound += size_bound(piece)
+        taken += piece
+        start += _PIECE_ENTRIES
+    return limit_size(taken, max_size)

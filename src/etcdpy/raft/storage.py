@@ -22,7 +22,7 @@ from typing import Protocol
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ConfState, Entry, HardState, Snapshot
 from etcdpy.raft.errors import LogCompacted, LogUnavailable, SnapshotOutOfDate
-from etcdpy.raft.sizes import NO_LIMIT, limit_size
+from etcdpy.raft.sizes import NO_LIMIT, take_within
 
 
 class Storage(Protocol):
@@ -92,7 +92,7 @@ class MemoryStorage:
             raise InvariantError(f"entries' hi({hi}) is out of bound lastindex({self.last_index()})")
         if not self._entries:
             raise LogUnavailable
-        return limit_size(self._entries[lo - offset - 1 : hi - offset - 1], max_size)
+        return take_within(self._entries, lo - offset - 1, hi - offset - 1, max_size)
 
     def append(self, entries: list[Entry]) -> None:
         """Add `entries`; they replace what stands at their indexes and after."""
