@@ -71,7 +71,8 @@ def with_default_cluster(config: Config) -> tuple[Config, str]:
         changes["initial_advertise_peer_urls"] = (f"{peer.scheme}://{host}:{peer.port}",)
     if config.initial_cluster == INITIAL_CLUSTER_DEFAULT and config.name != NAME_DEFAULT:
         urls = changes.get("initial_advertise_peer_urls", config.initial_advertise_peer_urls)
-        changes["initial_cluster"] = ",".join(f"{config.name}={url}" for url in urls)
+        # Without a name it is still the default's cluster, in which nobody will then find themselves.
+        changes["initial_cluster"] = ",".join(f"{config.name or NAME_DEFAULT}={url}" for url in urls)
     if host and config.advertise_client_urls == (CLIENT_URL_DEFAULT,) and _is_everywhere(client):
         changes["advertise_client_urls"] = (f"{client.scheme}://{host}:{client.port}",)
     used = host if {"initial_advertise_peer_urls", "advertise_client_urls"} & set(changes) else ""

@@ -28,6 +28,9 @@ from etcdpy.embed.flag_table import BY_NAME, FLAGS, Flag
 from etcdpy.embed.flags import NUMBER_RANGES, ParsedFlags
 from etcdpy.embed.urls import UrlError, parse_urls
 
+# libyaml's is quicker and words its complaints as etcd's does; it is in every ordinary build of PyYAML.
+_Loader: Final[type[yaml.SafeLoader] | type[yaml.CSafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 # A configuration is a page or two; what is larger is no configuration.
 FILE_BYTES_MAX: Final = 1024 * 1024
 
@@ -35,6 +38,7 @@ _DECODE: Final = "error unmarshaling JSON: while decoding JSON: json: cannot unm
 
 # Names of Go's types, which the complaints show.
 _GO_TYPES: Final = {"duration": "time.Duration", "strings": "[]string", "cipher-suites": "[]string", "bool": "bool"}
+_NUMERIC_TYPES: Final = frozenset({*NUMBER_RANGES, "time.Duration"})
 # Lists in a file; all other lists are comma-separated texts there too.
 _LIST_KEYS: Final = frozenset({"log-outputs", "cipher-suites"})
 
@@ -101,7 +105,7 @@ def _read(path: str) -> str:
 
 def _load(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         # Counted from 0, which is how etcd's library comes to show the line before.
@@ -124,7 +128,7 @@ def _json_kind(value: object) -> str:
 
 def _refuse(value: object, key: str, go_type: str) -> ConfigError:
     kind = _json_kind(value)
-    shown = f"{kind} {value}" if kind == "number" and go_type != "string" and go_type != "bool" else kind
+    shown = f"{kind} {value}" if kind == "number" and go_type in _NUMERIC_TYPES else kind
     return ConfigError(f"{_DECODE} {shown} into Go struct field configYAML.{key} of type {go_type}")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -38,6 +39,10 @@ DATA_DIRECTORY_MODE: Final = 0o700
 SHADOWED_TEXT: Final = (
     "conflicting environment variable is shadowed by corresponding command-line flag "
     "(either unset environment variable or disable flag))"
+)
+LOADED_TEXT: Final = (
+    "loaded server configuration, other configuration command line flags and environment variables "
+    "will be ignored if provided"
 )
 
 
@@ -76,7 +81,7 @@ def prepare(arguments: Sequence[str], environment: Mapping[str, str]) -> Prepare
     finally:
         close_logger(early)
     try:
-        return Prepared(_check(config, arguments, log, has_file=bool(_file_name(parsed, environment))), log)
+        return Prepared(_check(config, arguments, log, path=_file_name(parsed, environment)), log)
     except BaseException:
         close_logger(log)
         raise
@@ -123,20 +128,20 @@ def _refuse(log: logging.Logger, arguments: Sequence[str], error: Exception) -> 
         log_warn(log, "advertise client URLs are not set", error=error)
 
 
-def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, has_file: bool) -> Config:
+def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, path: str) -> Config:
     """Return the settings completed. Raise Exit."""
+    fault = _find_start_fault(config)
     try:
         check_config(config)
-        check_support_or_start(config)
+        # A TLS URL without a certificate is first of all wrong, and only then not supported yet.
+        check_support(
+            config if fault is None else dataclasses.replace(config, listen_peer_urls=(), listen_client_urls=())
+        )
     except ConfigError as error:
         _refuse(log, arguments, error)
         raise Exit(EXIT_REFUSED) from None
-    except StartError as error:
-        log_info(log, "Running: ", args=list(arguments))
-        _fail(log, error)
-    if has_file:
-        log_info(log, "loaded server configuration, other configuration command line flags and environment variables "
-                 "will be ignored if provided")  # fmt: skip
+    if path:
+        log_info(log, LOADED_TEXT, path=path)
     log_info(log, "Running: ", args=list(arguments))
     config, host = with_default_cluster(config)
     if host:
@@ -144,6 +149,8 @@ def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, has
     if not config.data_dir:
         config = dataclasses.replace(config, data_dir=str(config.data_path))
         log_warn(log, "'data-dir' was empty; using default", data_dir=config.data_dir)
+    if fault is not None:
+        _fail(log, fault)
     try:
         _check_place(config, log)
     except (StartError, NotSupportedYet) as error:
@@ -151,24 +158,20 @@ def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, has
     return config
 
 
-def check_support_or_start(config: Config) -> None:
-    """A TLS URL without a certificate is first of all wrong, and only then not supported yet."""
+def _find_start_fault(config: Config) -> StartError | None:
     try:
         check_start(config)
-    except StartError:
-        # What else is asked for may be the true reason, and is named before the consequence.
-        for_certificates = dataclasses.replace(config, listen_client_urls=(), listen_peer_urls=())
-        check_support(dataclasses.replace(for_certificates, listen_client_http_urls=()))
-        raise
-    check_support(config)
+    except StartError as error:
+        return error
+    return None
 
 
 def _check_place(config: Config, log: logging.Logger) -> None:
     """Look at the data directory: is the member there, or may it be founded, and can we write?"""
     if config.has_wal:
-        log_info(log, "the server is already initialized as member before, starting as etcd member...",
-                 data_dir=config.data_dir)  # fmt: skip
+        log_info(log, "server has been already initialized", data_dir=config.data_dir, dir_type="member")
     _make_data_directory(config.data_dir)
+    _warn_of_mode(config.data_dir, log)
     if not config.has_wal:
         check_initial_cluster(config)
         check_bootstrap_support(config)
@@ -184,6 +187,17 @@ def _make_data_directory(path: str) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StartError(f"cannot access data directory: mkdir {path}: {reason}") from None
+
+
+def _warn_of_mode(path: str, log: logging.Logger) -> None:
+    mode = os.stat(path).st_mode
+    if stat.S_IMODE(mode) != DATA_DIRECTORY_MODE:
+        log_warn(
+            log,
+            "check file permission",
+            error=f'directory "{path}" exist, but the permission is "{stat.filemode(mode)}". The recommended '
+            'permission is "-rwx------" to prevent possible unprivileged access to the data',
+        )
 
 
 def _fail(log: logging.Logger, error: Exception) -> None:
