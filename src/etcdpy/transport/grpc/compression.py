@@ -26,12 +26,14 @@ class TooLarge(Exception):
 
 def inflate(data: bytes, limit_bytes: int) -> bytes:
     """Return the decompressed bytes. Raises TooLarge, or ValueError for anything that is not gzip from end to end."""
+    if not data:
+        raise ValueError("EOF")
     # grpc-go believes the size at the end before it looks at the content; so does the text of its error.
     declared = int.from_bytes(data[-SIZE_BYTES:], "little") if len(data) >= SIZE_BYTES else 0
     if data[:2] == b"\x1f\x8b" and declared > limit_bytes:
         raise TooLarge(declared)
     plain = bytearray()
-    while data or not plain:
+    while data:
         machine = zlib.decompressobj(GZIP_WINDOW_BITS)
         try:
             plain += machine.decompress(data, limit_bytes - len(plain) + 1)
@@ -42,8 +44,6 @@ def inflate(data: bytes, limit_bytes: int) -> bytes:
         if not machine.eof:
             raise ValueError("unexpected EOF")
         data = machine.unused_data
-        if not data:
-            break
     return bytes(plain)
 
 

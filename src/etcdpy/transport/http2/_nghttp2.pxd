@@ -162,7 +162,7 @@ cdef class Session:
     cdef uint64_t reads, data_frames       # counters; the sweep turns a changed one into a time
     cdef uint64_t swept_reads, swept_data_frames
     cdef double made_at, last_read, last_progress, headers_at, ping_sent_at, closing_at
-    cdef double glitch_tokens, glitch_at
+    cdef double glitch_tokens, glitch_at, reset_tokens, reset_at
     cdef double last_ping_at
     cdef int ping_strikes
     cdef bint ping_forgiven
@@ -181,6 +181,7 @@ cdef class Session:
     cdef void glitch(self, double cost)
     cdef void terminate(self, uint32_t error, bytes debug)
     cdef void ping_received(self)
+    cdef void reset_received(self)
     cdef void mark_dirty(self)
     cdef void wake_dispatch(self)
     cdef dispatch(self)

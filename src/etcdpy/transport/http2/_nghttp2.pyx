@@ -22,7 +22,7 @@ memory are the stream windows and these counters:
   queued    answers waiting for the client's window or socket. Above the bound new requests wait before their handlers.
 
 What a peer may do wrong has a price in one token bucket ("glitches"); an empty bucket ends the connection with
-GOAWAY(ENHANCE_YOUR_CALM). Resets by the client are counted by nghttp2 itself (1000 + 33/s).
+GOAWAY(ENHANCE_YOUR_CALM). Resets by the client have a bucket of their own (1000 + 33/s).
 
 It holds no etcd logic: texts and codes of refused calls are decided by `hooks` (see `grpc/server.py`).
 """
@@ -85,6 +85,7 @@ cdef enum:
     NV_NO_COPY_VALUE = 4
     NV_NO_COPY = 6
     ERR_DEFERRED = -508
+    ERR_CANCEL = -535
     ERR_TEMPORAL_CALLBACK_FAILURE = -521
     ERR_CALLBACK_FAILURE = -902
     SETTINGS_ENABLE_PUSH = 2
@@ -125,6 +126,9 @@ cdef enum:
     C_BAD_ENCODING = 7
     C_EXPIRED = 8
 
+# nghttp2's numbers: so many resets by the client at once, and per second.
+cdef uint64_t RESET_BURST = 1000
+cdef uint64_t RESET_RATE = 33
 # grpc-go: pings allowed in excess of the policy before the connection is ended.
 cdef int PING_STRIKES_MAX = 2
 # grpc-go: without open streams a ping is only in order after this long.

@@ -6,13 +6,19 @@ CONNECTION_LOST = CONNECTION_LOST_ERROR
 cdef bytes GOAWAY_CALM = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff\x00\x00\x00\x0b"
 cdef int ERR_BAD_CLIENT_MAGIC = -903
 cdef nghttp2_session_callbacks *CALLBACKS
+cdef nghttp2_option *SERVER_OPTION
+cdef nghttp2_option *CLIENT_OPTION
 
 
 cdef int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *me) noexcept:
-    """Frames that nghttp2 ignores in silence cost it nothing: they cost the peer."""
+    """Frames of types that nobody knows are to be ignored, but not for nothing."""
     if header.type > CONTINUATION:
         (<Session>me).glitch(1)
     return 0
+
+
+cdef int on_unpack_extension(nghttp2_session *h2, void **payload, const nghttp2_frame_hd *header, void *me) noexcept:
+    return ERR_CANCEL
 
 
 cdef int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *me) noexcept:
@@ -104,7 +110,7 @@ cdef void take_content_type(Stream call, const uint8_t *value, size_t size) noex
         call.content_type = b"application/grpc+" + text[17:] if size > 17 else None
 
 
-# A grpc-timeout of nothing: refused before a handler sees the call (a nanosecond is a race, which etcd may win).
+# A grpc-timeout below a microsecond: refused before a handler sees the call.
 cdef double ALREADY_EXPIRED = 1e-9
 
 
@@ -137,7 +143,7 @@ cdef void take_timeout(Stream call, const uint8_t *value, size_t size) noexcept:
     else:
         call.bad_timeout = True
         return
-    call.deadline_at = monotonic() + amount if amount else ALREADY_EXPIRED
+    call.deadline_at = monotonic() + amount if amount >= 1e-6 else ALREADY_EXPIRED
 
 
 cdef void take_response_field(Stream call, const uint8_t *name, size_t name_size,
@@ -177,6 +183,9 @@ cdef int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *me) noe
     elif kind == PING:
         if not frame.hd.flags & FLAG_ACK:
             session.ping_received()
+    elif kind == RST_STREAM:
+        if session.endpoint.server:
+            session.reset_received()
     elif kind == SETTINGS:
         session.settings_received = True
         if not frame.hd.flags & FLAG_ACK:
@@ -342,7 +351,37 @@ cdef int make_callbacks() except -1:
     nghttp2_session_callbacks_set_on_frame_send_callback(CALLBACKS, on_frame_send)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(CALLBACKS, on_invalid_frame)
     nghttp2_session_callbacks_set_on_stream_close_callback(CALLBACKS, on_stream_close)
+    nghttp2_session_callbacks_set_unpack_extension_callback(CALLBACKS, on_unpack_extension)
+    return 0
+
+
+cdef int make_options() except -1:
+    cdef nghttp2_option *option
+    cdef int kind
+    for side in range(2):
+        if nghttp2_option_new(&option) != 0:
+            raise MemoryError
+        nghttp2_option_set_no_auto_window_update(option, 1)
+        # Kept closed streams are bounded by the announced number of streams only, and that is 2^32 - 1.
+        nghttp2_option_set_no_closed_streams(option, 1)
+        nghttp2_option_set_max_outbound_ack(option, 1000)
+        nghttp2_option_set_max_settings(option, 32)
+        nghttp2_option_set_max_continuations(option, 16)
+        # A backstop: Session.reset_received comes first and says ENHANCE_YOUR_CALM where nghttp2 says INTERNAL_ERROR.
+        nghttp2_option_set_stream_reset_rate_limit(option, 4 * RESET_BURST, 4 * RESET_RATE)
+        # So that frames of unknown types are reported by on_begin_frame at all.
+        for kind in range(CONTINUATION + 1, 256):
+            nghttp2_option_set_user_recv_extension_type(option, kind)
+        if side == 0:
+            global SERVER_OPTION
+            SERVER_OPTION = option
+        else:
+            global CLIENT_OPTION
+            # How many streams a client opens before it has seen the server's SETTINGS.
+            nghttp2_option_set_peer_max_concurrent_streams(option, 100)
+            CLIENT_OPTION = option
     return 0
 
 
 make_callbacks()
+make_options()

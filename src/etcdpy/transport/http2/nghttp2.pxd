@@ -71,7 +71,11 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_session_callbacks_set_on_stream_close_callback(
         nghttp2_session_callbacks *, int (*)(nghttp2_session *, int32_t, uint32_t, void *) noexcept)
 
+    void nghttp2_session_callbacks_set_unpack_extension_callback(
+        nghttp2_session_callbacks *, int (*)(nghttp2_session *, void **, const nghttp2_frame_hd *, void *) noexcept)
+
     int nghttp2_option_new(nghttp2_option **)
+    void nghttp2_option_set_user_recv_extension_type(nghttp2_option *, uint8_t)
     void nghttp2_option_del(nghttp2_option *)
     void nghttp2_option_set_no_auto_window_update(nghttp2_option *, int)
     void nghttp2_option_set_no_closed_streams(nghttp2_option *, int)

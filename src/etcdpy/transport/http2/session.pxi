@@ -13,6 +13,8 @@ cdef class Session:
         self.made_at = monotonic()
         self.last_read = self.last_progress = self.glitch_at = self.made_at
         self.glitch_tokens = endpoint.glitch_burst
+        self.reset_at = self.made_at
+        self.reset_tokens = RESET_BURST
         self.last_ping_at = -IDLE_PING_INTERVAL
 
     def __dealloc__(self):
@@ -27,24 +29,13 @@ cdef class Session:
     # ---- asyncio protocol
 
     def connection_made(self, transport):
-        cdef nghttp2_option *option
         cdef Endpoint endpoint = self.endpoint
         self.transport = transport
         self.peer = peer_name(transport)
-        nghttp2_option_new(&option)
-        nghttp2_option_set_no_auto_window_update(option, 1)
-        # Kept closed streams are bounded by the announced number of streams only, and that is 2^32 - 1.
-        nghttp2_option_set_no_closed_streams(option, 1)
-        nghttp2_option_set_max_outbound_ack(option, 1000)
-        nghttp2_option_set_max_settings(option, 32)
-        nghttp2_option_set_stream_reset_rate_limit(option, 1000, 33)
-        nghttp2_option_set_max_continuations(option, 16)
         if endpoint.server:
-            nghttp2_session_server_new2(&self.h2, CALLBACKS, <void *>self, option)
+            nghttp2_session_server_new2(&self.h2, CALLBACKS, <void *>self, SERVER_OPTION)
         else:
-            nghttp2_option_set_peer_max_concurrent_streams(option, 100)
-            nghttp2_session_client_new2(&self.h2, CALLBACKS, <void *>self, option)
-        nghttp2_option_del(option)
+            nghttp2_session_client_new2(&self.h2, CALLBACKS, <void *>self, CLIENT_OPTION)
         if self.h2 == NULL:
             raise MemoryError
         self.submit_settings()
@@ -255,6 +246,15 @@ cdef class Session:
         self.glitch_at = now
         if self.glitch_tokens < 0:
             self.last_error = "too many protocol offences"
+            self.terminate(ENHANCE_YOUR_CALM, b"")
+
+    cdef void reset_received(self):
+        """Rapid reset (CVE-2023-44487): cancelling is legal, but not as a way of life."""
+        cdef double now = monotonic()
+        self.reset_tokens = min(<double>RESET_BURST, self.reset_tokens + (now - self.reset_at) * RESET_RATE) - 1
+        self.reset_at = now
+        if self.reset_tokens < 0:
+            self.last_error = "too many resets"
             self.terminate(ENHANCE_YOUR_CALM, b"")
 
     cdef void ping_received(self):
