@@ -147,6 +147,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.end_entry()
         assert (found if isinstance(found, EtcdError) else None) == expected
 
+    @rule(offset=st.integers(-8, 0))
+    def compact_at_once(self, offset: int) -> None:
+        self.compact(offset)
+        self.finish_compaction()
+
     @rule(batch=st.integers(1, 5))
     def compact_step(self, batch: int) -> None:
         self.store.compact_step(batch)
@@ -261,6 +266,6 @@ def is_fatal_to_others(request: TxnRequest) -> bool:
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStore = StoreMachine.TestCase

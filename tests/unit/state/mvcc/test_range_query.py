@@ -1,0 +1,64 @@
+"""Filters, sorting and limits over KeyValues that were found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import RangeRequest, RangeResponse
+from etcdpy.state.mvcc.answer import run_steps
+from etcdpy.state.mvcc.range_query import RangeQuery
+
+FOUND = [
+    KeyValue(key=b"a", create_revision=2, mod_revision=9, version=5, value=b"z"),
+    KeyValue(key=b"b", create_revision=7, mod_revision=7, version=1, value=b"y"),
+    KeyValue(key=b"c", create_revision=3, mod_revision=8, version=5, value=b"x"),
+    KeyValue(key=b"d", create_revision=4, mod_revision=6, version=2),
+]
+DESCEND, ASCEND = RangeRequest.DESCEND, RangeRequest.ASCEND
+
+
+@pytest.mark.parametrize("slice_kvs", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("expected", "more", "fields"),
+    [
+        (b"abcd", False, dict()),
+        (b"ab", True, dict(limit=2)),
+        (b"dcba", False, dict(sort_order=DESCEND)),
+        (b"dc", True, dict(sort_order=DESCEND, limit=2)),
+        (b"dbca", False, dict(sort_order=ASCEND, sort_target=RangeRequest.MOD)),
+        (b"dcba", False, dict(sort_target=RangeRequest.VALUE)),
+        (b"bdca", False, dict(sort_order=DESCEND, sort_target=RangeRequest.CREATE)),
+        (b"acdb", False, dict(sort_order=DESCEND, sort_target=RangeRequest.VERSION)),
+        (b"bdac", False, dict(sort_order=ASCEND, sort_target=RangeRequest.VERSION)),
+        (b"ac", False, dict(min_mod_revision=8)),
+        (b"bd", False, dict(max_mod_revision=7, limit=2)),
+        (b"cd", False, dict(min_create_revision=3, max_create_revision=4)),
+        (b"abcd", False, dict(sort_order=9, sort_target=RangeRequest.MOD)),
+    ],
+)
+def test_selection(expected: bytes, more: bool, fields: dict[str, Any], slice_kvs: int) -> None:
+    query = RangeQuery(RangeRequest(key=b"a", **fields))
+
+    body = run_steps(query.steps([kv.SerializeToString() for kv in FOUND], 4, slice_kvs))
+    response = RangeResponse.FromString(body)
+
+    assert b"".join([kv.key for kv in response.kvs]) == expected
+    assert (response.more, response.count) == (more, 4)
+
+
+def test_without_values() -> None:
+    query = RangeQuery(RangeRequest(key=b"a", keys_only=True))
+
+    response = RangeResponse.FromString(run_steps(query.steps([FOUND[0].SerializeToString()], 1)))
+
+    assert response.kvs[0] == KeyValue(key=b"a", create_revision=2, mod_revision=9, version=5)
+
+
+def test_one_more_than_the_limit_is_fetched_unless_all_are_needed() -> None:
+    assert RangeQuery(RangeRequest(key=b"a", limit=3)).fetch_limit == 4
+    assert RangeQuery(RangeRequest(key=b"a", limit=-3)).fetch_limit == 0
+    assert RangeQuery(RangeRequest(key=b"a", limit=3, sort_order=ASCEND)).fetch_limit == 0
+    assert RangeQuery(RangeRequest(key=b"a", limit=3, max_mod_revision=1)).fetch_limit == 0
