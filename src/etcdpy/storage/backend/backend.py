@@ -14,6 +14,9 @@ Theory
   * Any failure poisons the backend: every later write, read or poll raises StorageError. The member stops, a restart
     finds the last commit and replays the WAL.
 
+One file although it is long: writing, reading, freezing and reaping share the two buffers, and a put must not pay a call
+to reach them.
+
 Not thread-safe: one thread, the event loop's, calls everything. It knows no asyncio; `wake` is called on the worker
 thread when poll() has something new to do.
 """
@@ -21,7 +24,6 @@ thread when poll() has something new to do.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,13 +32,15 @@ from typing import Any, Final, NoReturn
 import lmdb
 
 from etcdpy.base.invariant import InvariantError, StorageError
-from etcdpy.storage.backend.commit import Commit, Table, Tables, empty_tables
+from etcdpy.storage.backend.buffer import PoisonedTables, Table, Tables, empty_tables, items_between
+from etcdpy.storage.backend.commit import Commit
 from etcdpy.storage.backend.defragment_job import DefragmentJob
 from etcdpy.storage.backend.export_job import ExportJob
 from etcdpy.storage.backend.generation import MAP_BYTES, Generation, Store
 from etcdpy.storage.backend.hashing import HashJob
-from etcdpy.storage.backend.jobs import Job
+from etcdpy.storage.backend.jobs import Job, Jobs
 from etcdpy.storage.backend.reader import Item, Reader, scan_merged
+from etcdpy.storage.backend.retirement import Retirement
 from etcdpy.storage.backend.worker import Worker
 from etcdpy.storage.schema import buckets, meta
 from etcdpy.storage.schema.buckets import Bucket
@@ -58,16 +62,6 @@ _MISSING: Final[Any] = object()
 _EMPTY: Final = empty_tables()
 
 
-class _Poisoned:
-    """Stands in the place of the buffers after a failure: whoever touches them learns of it."""
-
-    def __init__(self, error: StorageError) -> None:
-        self._error = error
-
-    def __getitem__(self, bucket: int) -> NoReturn:
-        raise StorageError(f"the backend has failed: {self._error}") from self._error
-
-
 class Backend:
     """The buckets of one member. Make it with `Backend.open`."""
 
@@ -87,7 +81,7 @@ class Backend:
         self._batch_limit = batch_limit
         self._map_size = map_size
         self._worker = Worker(wake)
-        self._live: Any = empty_tables()  # Tables, or _Poisoned.
+        self._live: Any = empty_tables()  # Tables, or PoisonedTables.
         self._frozen: Any = _EMPTY
         self._ops = 0  # Operations in the live buffer.
         self._bytes = 0  # Their size, about.
@@ -95,10 +89,8 @@ class Backend:
         self._frozen_bytes = 0
         self._boundary_ops = 0  # Invariant: equals _ops exactly when no entry is half applied.
         self._commit: Commit | None = None
-        self._jobs: list[Job] = []
-        self._holder: Job | None = None  # Who holds further commits back.
-        self._retired: list[Generation] = []  # Replaced, but views still read them.
-        self._removals: list[threading.Thread] = []
+        self._jobs = Jobs()
+        self._retirement = Retirement(store)
         self._is_commit_asked = False
         self._dirty_since: float | None = None
         self._next_reader_check = 0.0
@@ -205,8 +197,8 @@ class Backend:
         self, bucket: Bucket, start: bytes, end: bytes | None, limit: int = 0, reverse: bool = False
     ) -> list[Item]:
         """Return the items with start <= key < end (None: to the last), sorted, `limit` at most (0: all)."""
-        overlay = _items_between(self._frozen[bucket], start, end)
-        overlay.update(_items_between(self._live[bucket], start, end))
+        overlay = items_between(self._frozen[bucket], start, end)
+        overlay.update(items_between(self._live[bucket], start, end))
         try:
             return scan_merged(self._reader, overlay, bucket, start, end, limit, reverse)
         except (lmdb.Error, StorageError) as error:
@@ -244,7 +236,7 @@ class Backend:
             if now >= self._next_reader_check:
                 self._next_reader_check = now + READER_CHECK_SECONDS
                 self._generation.env.reader_check()
-                self._close_retired()
+                self._retirement.sweep()
         except (lmdb.Error, StorageError) as error:
             self._poison(error)
 
@@ -254,13 +246,13 @@ class Backend:
 
     def is_congested(self) -> bool:
         """Return whether apply must pause: the disk is behind."""
-        return self._bytes >= CONGESTED_BYTES and (self._commit is not None or self._holder is not None)
+        return self._bytes >= CONGESTED_BYTES and (self._commit is not None or self._jobs.holder is not None)
 
     def has_work(self) -> bool:
         """Return whether poll() wants to be called again at once, not only by the next tick."""
         if self._commit is not None and (not self._commit.needs_thread() or self._worker.is_done()):
             return True
-        return any(job.needs_poll() for job in self._jobs)
+        return self._jobs.need_poll()
 
     def flush(self) -> None:
         """Commit everything, blocking. At a boundary only."""
@@ -282,8 +274,7 @@ class Backend:
         if self._is_closed:
             return
         self._is_closed = True
-        for job in self._jobs:
-            job.cancel()
+        self._jobs.cancel()
         try:
             if self._error is None and self._boundary_ops == self._ops:
                 self.flush()
@@ -295,14 +286,13 @@ class Backend:
     def start_export(self, path: Path | str | os.PathLike[str]) -> ExportJob:
         """Begin to write the store as a bbolt file at `path`; poll() moves it on. The job's poll() tells the end."""
         job = ExportJob(self, Path(path))
-        job.use_generation(self._generation)
-        self._jobs.append(job)
+        self._jobs.add(job)
         return job
 
     def start_defragment(self) -> DefragmentJob:
         """Begin to replace the store by a compact copy of it; poll() moves it on, the job's poll() tells the end."""
         job = DefragmentJob(self, self._store, self._worker, map_size=self._map_size)
-        self._jobs.append(job)
+        self._jobs.add(job)
         return job
 
     def start_hash(self) -> HashJob:
@@ -328,13 +318,11 @@ class Backend:
 
     def hold_commits(self, job: Job) -> bool:
         """Keep new commits from starting; return False while another job does."""
-        if self._holder is None:
-            self._holder = job
-        return self._holder is job
+        return self._jobs.hold(job)
 
     def commit_held(self, job: Job) -> bool:
         """Start the commit of all there is, for the job that holds; return False while that is not possible."""
-        if self._holder is not job:
+        if self._jobs.holder is not job:
             raise InvariantError("a job that does not hold commits asked for one")
         if self._commit is not None or self._boundary_ops != self._ops:
             return False
@@ -347,22 +335,17 @@ class Backend:
 
     def release_commits(self, job: Job) -> None:
         """Let commits go on."""
-        if self._holder is job:
-            self._holder = None
+        self._jobs.release(job)
 
     def adopt_generation(self, generation: Generation) -> None:
         """Go on with a generation of the same content; the old one is removed when nobody reads it."""
         if self._commit is not None:
             raise InvariantError("a generation was swapped under a commit")
-        old_reader = self._reader
-        self._retired.append(self._generation)
+        old, old_reader = self._generation, self._reader
         self._generation = generation
         self._renew_reader()
         old_reader.close()
-        for job in self._jobs:
-            if isinstance(job, ExportJob):
-                job.use_generation(generation)
-        self._close_retired()
+        self._retirement.add(old)
 
     # -- sizes
 
@@ -390,7 +373,7 @@ class Backend:
 
     def _maybe_freeze(self) -> bool:
         """Start a commit of the live buffer, if it is dirty, at a boundary, and nothing stands in the way."""
-        if self._commit is not None or self._holder is not None or self._boundary_ops != self._ops:
+        if self._commit is not None or self._jobs.holder is not None or self._boundary_ops != self._ops:
             return False
         return self._freeze()
 
@@ -448,38 +431,20 @@ class Backend:
     def _poison(self, error: Exception) -> NoReturn:
         failure = error if isinstance(error, StorageError) else StorageError(f"backend: {error}")
         self._error = failure
-        self._live = self._frozen = _Poisoned(failure)
+        self._live = self._frozen = PoisonedTables(failure)
         raise failure from error
 
     def _step_jobs(self, now: float) -> None:
-        for job in self._jobs:
-            job.step(now)
-        if any(job.is_over() for job in self._jobs):
-            self._jobs = [job for job in self._jobs if not job.is_over()]
-            self._generation.env.reader_check()
+        if self._jobs.step(now):
+            self._generation.env.reader_check()  # A child that was killed leaves its slot behind.
 
     def _wait_for_holder(self) -> None:
         """Block until no job holds commits back."""
-        while self._holder is not None:
+        while self._jobs.holder is not None:
             self._step_jobs(time.monotonic())
             self._finish_commit()
-            if self._holder is not None:
+            if self._jobs.holder is not None:
                 time.sleep(HOLD_POLL_SECONDS)
-
-    def _close_retired(self) -> None:
-        """Close and remove replaced generations that no view reads any more."""
-        still_read = []
-        for generation in self._retired:
-            if generation.pins:
-                still_read.append(generation)
-                continue
-            generation.close()
-            # Unlinking a large file takes long; a crash in between leaves a folder that the next open removes.
-            removal = threading.Thread(target=self._store.remove, args=(generation.path,), name="etcdpy-removal")
-            removal.start()
-            self._removals.append(removal)
-        self._retired = still_read
-        self._removals = [thread for thread in self._removals if thread.is_alive()]
 
     def _let_go(self) -> None:
         if self._commit is not None:
@@ -487,16 +452,5 @@ class Backend:
         self._worker.close()
         self._reader.close()
         self._generation.close()
-        for generation in self._retired:
-            generation.close()
-        for removal in self._removals:
-            removal.join()
+        self._retirement.close()
         self._store.close()
-
-
-def _items_between(table: Table, start: bytes, end: bytes | None) -> Table:
-    if not table:
-        return {}
-    if end is None:
-        return {key: value for key, value in table.items() if key >= start}
-    return {key: value for key, value in table.items() if start <= key < end}

@@ -18,14 +18,12 @@ from typing import Any, Final
 import lmdb
 
 from etcdpy.base.invariant import StorageError
+from etcdpy.storage.backend.buffer import Tables
 from etcdpy.storage.backend.generation import Generation
 from etcdpy.storage.backend.long_keys import stored_item, stored_key
 from etcdpy.storage.backend.worker import Worker
 from etcdpy.storage.schema import buckets
 from etcdpy.storage.schema.buckets import Bucket
-
-Table = dict[bytes, bytes | None]  # None: the key is deleted.
-Tables = tuple[Table, ...]  # One table per bucket number.
 
 # At most this much is filled per call, so that a turn of the loop stays short: about 60 us.
 SLICE_ITEMS: Final = 512
@@ -34,11 +32,6 @@ SLICE_BYTES: Final = 256 * 1024
 _BEGINNING: Final = 0
 _FILLING: Final = 1
 _COMMITTING: Final = 2
-
-
-def empty_tables() -> Tables:
-    """Return a buffer that holds nothing."""
-    return tuple([{} for _ in buckets.ALL])
 
 
 class _Run:

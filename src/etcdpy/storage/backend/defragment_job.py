@@ -28,10 +28,6 @@ _OVER: Final = 4
 class DefragmentHost(Host, Protocol):
     """What this job needs of the backend besides."""
 
-    @property
-    def generation(self) -> Generation:
-        """The current generation."""
-
     def adopt_generation(self, generation: Generation) -> None:
         """Read from and write to another generation with the same content; retire the current one."""
 
@@ -99,8 +95,14 @@ class DefragmentJob:
             self._worker.submit(lambda: self._store.finish_generation(new.path, origin="defragmentation"))
             self._stage = _POINTING
             return
-        self._worker.take_result()  # A failure here leaves open which generation counts: it poisons the backend.
         assert self._new is not None
+        try:
+            self._worker.take_result()
+        except StorageError as error:
+            # It is open now which generation counts: this is no failure of the job, it poisons the backend.
+            self._new.close()
+            self._end(f"defragmentation: {error}")
+            raise
         self._host.adopt_generation(self._new)
         self._end(None)
 

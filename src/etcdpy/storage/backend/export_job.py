@@ -18,7 +18,6 @@ from typing import Final
 
 import etcdpy
 from etcdpy.base.invariant import InvariantError
-from etcdpy.storage.backend.generation import Generation
 from etcdpy.storage.backend.jobs import Host, JobError
 
 # Starting Python takes 0.1 s, on a machine that swaps perhaps ten; commits are held back all the while.
@@ -46,7 +45,6 @@ class ExportJob:
         self._child: subprocess.Popen[bytes] | None = None
         self._output = b""
         self._deadline = 0.0
-        self._generation: Generation | None = None
 
     def poll(self) -> bool:
         """Return whether the file is complete. Raise JobError if it never will be."""
@@ -95,11 +93,6 @@ class ExportJob:
             return None
         return self._child.stdout.fileno()
 
-    def use_generation(self, generation: Generation) -> None:
-        """Say which generation to export; the backend does at start and when it changes."""
-        if self._child is None:
-            self._generation = generation
-
     def cancel(self) -> None:
         """End the child, give commits free, remove what was written."""
         if self._stage != _OVER:
@@ -112,12 +105,11 @@ class ExportJob:
             self._stage = _COMMITTING
 
     def _start_child(self, now: float) -> None:
-        assert self._generation is not None
         # The child imports the same sources, wherever the embedding program found them.
         sources = os.fspath(Path(etcdpy.__file__).resolve().parent.parent)
         path = os.pathsep.join([sources, *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, "-m", "etcdpy.storage.bolt.export"]
-        arguments = [os.fspath(self._generation.path), str(self.index), os.fspath(self.path)]
+        arguments = [os.fspath(self._host.generation.path), str(self.index), os.fspath(self.path)]
         self._child = subprocess.Popen(
             command + arguments,
             stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from itertools import chain
 
 import google_crc32c
 
-from etcdpy.storage.backend.commit import Table
+from etcdpy.storage.backend.buffer import Table
 from etcdpy.storage.backend.reader import Item, Reader, iterate_merged
 from etcdpy.storage.schema import buckets, meta
 

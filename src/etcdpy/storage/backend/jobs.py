@@ -1,4 +1,4 @@
-"""What the works on the side share: export and defragmentation go on in steps, driven by Backend.poll.
+"""Works on the side: export and defragmentation go on in steps, driven by Backend.poll.
 
 Both need the store to stand still on disk for a while. They hold further commits back; writes go on into the live
 buffer meanwhile, up to the mark where the backend calls itself congested.
@@ -11,6 +11,8 @@ A job that fails says so in poll(); it never poisons the backend, unless the swi
 from __future__ import annotations
 
 from typing import Protocol
+
+from etcdpy.storage.backend.generation import Generation
 
 
 class JobError(Exception):
@@ -49,9 +51,58 @@ class Host(Protocol):
         """Let commits go on."""
 
     @property
+    def generation(self) -> Generation:
+        """The current generation."""
+
+    @property
     def consistent_index(self) -> int:
         """Index of the last entry that was ended."""
 
     @property
     def term(self) -> int:
         """Its term."""
+
+
+class Jobs:
+    """The jobs of one backend, and who of them holds commits back."""
+
+    def __init__(self) -> None:
+        self.holder: Job | None = None
+        self._jobs: list[Job] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
+    def add(self, job: Job) -> None:
+        """Take a job that was just made."""
+        self._jobs.append(job)
+
+    def step(self, now: float) -> bool:
+        """Let every job go on; return whether one has ended."""
+        for job in self._jobs:
+            job.step(now)
+        going_on = [job for job in self._jobs if not job.is_over()]
+        has_ended = len(going_on) < len(self._jobs)
+        self._jobs = going_on
+        return has_ended
+
+    def hold(self, job: Job) -> bool:
+        """Keep new commits from starting; return False while another job does."""
+        if self.holder is None:
+            self.holder = job
+        return self.holder is job
+
+    def release(self, job: Job) -> None:
+        """Let commits go on, as far as this job is concerned."""
+        if self.holder is job:
+            self.holder = None
+
+    def need_poll(self) -> bool:
+        """Return whether a step is worth trying at once."""
+        return any(job.needs_poll() for job in self._jobs)
+
+    def cancel(self) -> None:
+        """Stop all."""
+        for job in self._jobs:
+            job.cancel()
+        self._jobs = []

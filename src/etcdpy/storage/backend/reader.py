@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from etcdpy.storage.backend.commit import Table
+import lmdb
+
+from etcdpy.base.invariant import StorageError
+from etcdpy.storage.backend.buffer import Table
 from etcdpy.storage.backend.generation import Generation
 from etcdpy.storage.backend.long_keys import real_item, stored_key
 from etcdpy.storage.schema import buckets
@@ -30,7 +33,10 @@ class Reader:
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
         self.dbs = generation.dbs
-        self.txn: Any = generation.env.begin()
+        try:
+            self.txn: Any = generation.env.begin()
+        except lmdb.Error as error:
+            raise StorageError(f"cannot read the store {generation.path}: {error}") from error
         self.get_stored = self.txn.get
 
     def get(self, bucket: Bucket, key: bytes) -> bytes | None:
