@@ -146,6 +146,8 @@ def decode_snapshot_file(content: bytes) -> Snapshot:
         crc = google_crc32c.value(wrapper.data)
         if crc != wrapper.crc:
             raise BrokenSnapshot(f"crc mismatch: {wrapper.crc:08x} is stored, {crc:08x} computed")
+        if snap_pb2.Snapshot(crc=crc, data=wrapper.data).SerializeToString() != content:
+            raise BrokenSnapshot("it has other fields than a snapshot")
         return Snapshot.from_pb(raft_pb2.Snapshot.FromString(wrapper.data))
     except DecodeError as error:
         raise BrokenSnapshot("it is no snapshot") from error

@@ -4,7 +4,8 @@
     0000000000000001-00000000000186a1.wal      sequence 1, the log went to 0x186a0 when it was begun
 
 Sequences of a directory have no holes. Indexes mostly grow, but a segment begun just after a new leader replaced the
-tail of the log may bear a smaller one than its predecessor. Other names in the directory (`0.tmp`, `*.wal.broken`) are nobody's segment.
+tail of the log may bear a smaller one than its predecessor. Other names in the directory (`0.tmp`, `*.wal.broken`) are
+nobody's segment.
 
 Upstream: server/wal/util.go.
 """
