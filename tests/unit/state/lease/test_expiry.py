@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from etcdpy.state.lease.expiry import (
     CHECK_INTERVAL_SECONDS,
     DEADLINES_PER_SECOND_MAX,
@@ -11,8 +14,6 @@ from etcdpy.state.lease.expiry import (
     spread_deadlines,
 )
 from etcdpy.state.lease.lease import Lease
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 class Source:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from etcdpy.base.errors import EtcdError, LeaseExist, LeaseNotFound, LeaseTTLTooLarge
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.lease.lease import Lease, decode_lease, encode_lease_key
@@ -26,7 +27,7 @@ class Member:
 
     def _open(self) -> None:
         self.backend = Backend.open(self._directory)
-        self.lessor = Lessor(self.backend, ttl_seconds_min=2, **self._options)  # type: ignore[arg-type]
+        self.lessor = Lessor(self.backend, ttl_seconds_min=2, **self._options)
         self.store = Store(self.backend, self.lessor)
         self.store.restore()
         self.lessor.bind(self.store)

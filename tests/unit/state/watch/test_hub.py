@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from etcdpy.pb import kv_pb2, rpc_pb2
-
 from tests.unit.state.watch.fakes import Bench
 
 NOPUT, NODELETE = rpc_pb2.WatchCreateRequest.NOPUT, rpc_pb2.WatchCreateRequest.NODELETE

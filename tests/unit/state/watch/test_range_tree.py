@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from etcdpy.base.invariant import InvariantError
-from etcdpy.state.watch.range_tree import OPEN_END, RangeTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from etcdpy.base.invariant import InvariantError
+from etcdpy.state.watch.range_tree import OPEN_END, RangeTree
 
 keys = st.binary(min_size=1, max_size=2)
 

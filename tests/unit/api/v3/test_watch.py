@@ -1,0 +1,295 @@
+"""Watch calls over a real store: requests, back-pressure, and how calls end. Then the same over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from etcdpy.api.v3.watch import MALFORMED_TEXT, WatchApi, WatchCall
+from etcdpy.base.errors import EtcdError, NoLeader
+from etcdpy.pb import rpc_pb2
+from etcdpy.state.mvcc.store import Store
+from etcdpy.state.watch.hub import WatchHub
+from etcdpy.storage.backend import Backend
+from etcdpy.transport.grpc import Call, GrpcServer, StreamMethod
+from etcdpy.transport.grpc.channel import Channel
+from tests.unit.api.v3.fake_call import FakeCall
+
+Response = rpc_pb2.WatchResponse
+
+
+class Turns:
+    """An event loop that runs when told to."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+    def run(self) -> None:
+        for _ in range(10_000):
+            if not self.callbacks:
+                return
+            self.callbacks.pop(0)()
+        raise AssertionError("never comes to rest")
+
+
+class NoSecrets:
+    """Keys that begin with `secret` may not be watched, and no open range may."""
+
+    def check_watch(self, call: Call, key: bytes, range_end: bytes) -> str | None:
+        if key.startswith(b"secret") or range_end == b"\0":
+            return "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
+        return None
+
+
+class Server:
+    """Store, hub and api of one member."""
+
+    def __init__(self, directory: Path) -> None:
+        self.backend = Backend.open(directory)
+        self.store = Store(self.backend)
+        self.store.restore()
+        self.hub = WatchHub(
+            self.store,
+            cluster_id=1,
+            member_id=2,
+            fragment_bytes_max=2 << 20,
+            progress_interval_seconds=10.0,
+            random=random.Random(1),
+        )
+        self.turns = Turns()
+        self.leader = True
+        self.api = WatchApi(
+            self.hub,
+            loop=self.turns,
+            get_term=lambda: 3,
+            has_leader=lambda: self.leader,
+            permission=NoSecrets(),
+        )
+        self._index = 0
+
+    def put(self, key: bytes, value: bytes = b"") -> None:
+        self.store.put(key, value)
+        self._index += 1
+        self.backend.end_entry(self._index, 1)
+        self.api.publish(self.store.take_changes())
+
+    def open(self, call: FakeCall) -> WatchCall:
+        return self.api.open(call)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.hub.check_invariants()
+    made.backend.close()
+
+
+def create(**options: object) -> bytes:
+    request = rpc_pb2.WatchCreateRequest(**options)  # type: ignore[arg-type]
+    return rpc_pb2.WatchRequest(create_request=request).SerializeToString()
+
+
+def cancel(watch_id: int) -> bytes:
+    request = rpc_pb2.WatchCancelRequest(watch_id=watch_id)
+    return rpc_pb2.WatchRequest(cancel_request=request).SerializeToString()
+
+
+PROGRESS = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest()).SerializeToString()
+
+
+def hear(call: FakeCall) -> list[Response]:
+    return [Response.FromString(message) for message in call.take()]
+
+
+def test_create_event_progress_cancel(server: Server) -> None:
+    server.put(b"a", b"1")
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(create(key=b"a", start_revision=2, prev_kv=True))
+    server.turns.run()
+    server.put(b"a", b"2")
+    handler.on_message(PROGRESS)
+    handler.on_message(cancel(0))
+
+    created, past, live, progress, canceled = hear(call)
+    header = rpc_pb2.ResponseHeader(cluster_id=1, member_id=2, revision=2, raft_term=3)
+    assert created == Response(header=header, created=True)
+    assert [(e.kv.value, e.HasField("prev_kv")) for e in past.events] == [(b"1", False)]
+    assert [(e.kv.value, e.prev_kv.value) for e in live.events] == [(b"2", b"1")]
+    header.revision = 3
+    assert progress == Response(header=header, watch_id=-1)
+    assert canceled == Response(header=header, canceled=True)
+
+
+def test_history_of_a_real_store_with_deletions_and_compaction(server: Server) -> None:
+    for number in range(300):
+        server.put(b"k%d" % (number % 7), b"%d" % number)
+        if number % 5 == 0:
+            server.store.apply_delete_range(rpc_pb2.DeleteRangeRequest(key=b"k%d" % (number % 3)))
+    server.store.compact(100)
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(create(key=b"k", range_end=b"l", start_revision=99))
+    handler.on_message(create(key=b"k", range_end=b"l", start_revision=100))
+    server.turns.run()
+
+    responses = hear(call)
+    assert [r.compact_revision for r in responses if r.watch_id == 0 and r.canceled] == [100]
+    revisions = [e.kv.mod_revision for r in responses if r.watch_id == 1 for e in r.events]
+    assert revisions == list(range(100, server.store.current_revision + 1))
+
+
+def test_permission_is_asked_with_the_range_as_it_was_sent(server: Server) -> None:
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(create(key=b"secret"))
+    handler.on_message(create(key=b"a", range_end=b"\0"))
+    handler.on_message(create(key=b"a", range_end=b"b"))
+
+    responses = hear(call)
+    assert [(r.watch_id, r.created, r.canceled) for r in responses] == [
+        (-1, True, True),
+        (-1, True, True),
+        (0, True, False),
+    ]
+    assert responses[0].cancel_reason == "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
+
+
+def test_garbage_ends_the_call_and_frees_its_watchers(server: Server) -> None:
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(create(key=b"a"))
+    handler.on_message(b"\xff\xff")
+    assert call.status == (13, MALFORMED_TEXT)
+    assert server.hub.is_idle and server.hub.stream_count == 0
+    handler.on_message(create(key=b"a"))
+    server.put(b"a")
+    handler.on_close(8)
+    assert len(hear(call)) == 1
+
+
+def test_unknown_kind_of_request_is_passed_over(server: Server) -> None:
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(b"")
+    handler.on_message(create(key=b"a"))
+    assert len(hear(call)) == 1
+
+
+def test_client_that_asks_no_more_still_listens(server: Server) -> None:
+    call = FakeCall()
+    handler = server.open(call)
+    handler.on_message(create(key=b"a"))
+    handler.on_end()
+    server.put(b"a")
+    assert [len(response.events) for response in hear(call)] == [0, 1]
+    assert call.status is None
+
+
+def test_slow_reader_is_neither_written_to_nor_read_from(server: Server) -> None:
+    slow, quick = FakeCall(room=2), FakeCall()
+    for call in (slow, quick):
+        server.open(call).on_message(create(key=b"a"))
+    handler = next(iter(server.api._calls.values()))
+    for number in range(20):
+        server.put(b"a", b"%d" % number)
+        server.turns.run()
+    assert len(slow.written) == 2 and not slow.is_reading
+    assert len(hear(quick)) == 21
+    slow.room = 1 << 30
+    handler.on_drain()
+    server.turns.run()
+    assert slow.is_reading
+    values = [event.kv.value for response in hear(slow) for event in response.events]
+    assert values == [b"%d" % number for number in range(20)]
+
+
+def test_slow_reader_that_vanished_is_let_go(server: Server) -> None:
+    """The transport tells of the end only when reading goes on."""
+    call = FakeCall(room=1)
+    handler = server.open(call)
+    handler.on_message(create(key=b"a"))
+    assert not call.is_reading
+    call.closed = True
+    server.api.tick(0.0)
+    assert call.is_reading
+    handler.on_close(8)
+    assert server.hub.stream_count == 0
+
+
+def test_progress_notifications_come_by_tick(server: Server) -> None:
+    call = FakeCall()
+    server.open(call).on_message(create(key=b"a", progress_notify=True))
+    server.api.tick(0.0)
+    server.api.tick(5.0)
+    assert len(hear(call)) == 1
+    server.api.tick(11.0)
+    assert [(r.watch_id, r.header.revision) for r in hear(call)] == [(0, 1)]
+
+
+def test_calls_that_require_a_leader(server: Server) -> None:
+    loyal, other = FakeCall(metadata={b"hasleader": b"true"}), FakeCall()
+    for call in (loyal, other):
+        server.open(call).on_message(create(key=b"a"))
+    server.leader = False
+    server.api.cut_leaderless()
+    assert loyal.status == (14, "etcdserver: no leader") and other.status is None
+    with pytest.raises(NoLeader):
+        server.open(FakeCall(metadata={b"hasleader": b"true"}))
+
+
+def test_over_a_real_connection(tmp_path: Path) -> None:
+    """Hundreds of watchers, a reader that waits, and a close: nothing lost, nothing left."""
+    asyncio.run(asyncio.wait_for(watch_over_tcp(tmp_path), 30))
+
+
+async def watch_over_tcp(directory: Path) -> None:
+    server = Server(directory)
+    loop = asyncio.get_running_loop()
+    server.api = WatchApi(server.hub, loop=loop, get_term=lambda: 3, has_leader=lambda: True)
+    grpc = GrpcServer({b"/etcdserverpb.Watch/Watch": StreamMethod(server.api.open)}, loop=loop)
+    tcp = await loop.create_server(grpc.connection, "127.0.0.1", 0)
+    channel = Channel(f"127.0.0.1:{tcp.sockets[0].getsockname()[1]}")
+    try:
+        await watch_as_client(server, channel)
+    finally:
+        channel.close()
+        tcp.close()
+        await tcp.wait_closed()
+        grpc.close_gracefully()
+        server.backend.close()
+
+
+async def watch_as_client(server: Server, channel: Channel) -> None:
+    stream = await channel.stream(b"/etcdserverpb.Watch/Watch")
+    for _ in range(300):
+        await stream.write(create(key=b"a", range_end=b"b"))
+    for _ in range(300):
+        assert Response.FromString(await read(stream)).created
+    for number in range(50):  # 50 x 300 x 2 KiB: far more than the windows hold, and nobody reads
+        server.put(b"a%d" % number, b"x" * 2000)
+        await asyncio.sleep(0)
+    heard: dict[int, list[int]] = {}
+    while sum(map(len, heard.values())) < 50 * 300:
+        response = Response.FromString(await read(stream))
+        heard.setdefault(response.watch_id, []).extend(event.kv.mod_revision for event in response.events)
+    assert heard == {watch_id: list(range(2, 52)) for watch_id in range(300)}
+    stream.cancel()
+    while server.hub.stream_count:
+        await asyncio.sleep(0.001)
+    server.hub.check_invariants()
+
+
+async def read(stream: object) -> bytes:
+    message: bytes | None = await stream.read()  # type: ignore[attr-defined]
+    if message is None:
+        raise EtcdError("the stream ended")
+    return message
