@@ -51,6 +51,25 @@ USE_DEFAULT: Final = -1.0
 Report = Callable[[int, EtcdError], None]
 
 
+def check_size(body: bytes) -> None:
+    """Refuse what the server would refuse less clearly."""
+    if len(body) > SEND_BYTES_MAX:
+        raise EtcdError(
+            f"trying to send message larger than max ({len(body)} vs. {SEND_BYTES_MAX})", RESOURCE_EXHAUSTED
+        )
+
+
+def call_metadata(token: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of every call."""
+    fields = [(b"client-api-version", VERSION.encode())]
+    return [*fields, (b"token", token)] if token else fields
+
+
+def is_stale_token(error: EtcdError) -> bool:
+    """Whether a new token would help."""
+    return error.text in (InvalidAuthToken.text, AuthOldRevision.text)
+
+
 class Connection:
     """One endpoint and its channel."""
 
@@ -122,12 +141,13 @@ class Client:
         renewed = False
         while True:
             try:
-                self.check_size(body)
+                check_size(body)
                 return target.answer.FromString(self._attempt(target.path, body, deadline))
             except EtcdError as error:
                 self.tell(attempts, error)
                 attempts += 1
-                if not renewed and self.forget_stale_token(error):
+                if not renewed and self._token and is_stale_token(error):
+                    self._token = None
                     renewed = True
                 elif not retry.may_retry(error, repeatable=target.repeatable, attempts=attempts):
                     raise errors.client_error(error) from None
@@ -137,7 +157,7 @@ class Client:
 
     def open_stream(self, path: bytes, deadline: float | None = None) -> BlockingStream:
         """Start a streaming call on the next endpoint; raises the status unmapped."""
-        metadata = self._metadata(deadline)
+        metadata = call_metadata(self._current_token(deadline))
         return self._connected(deadline).channel.stream(path, [*metadata, (b"hasleader", b"true")])
 
     def authenticate(self, timeout: float | None = USE_DEFAULT) -> None:
@@ -164,8 +184,6 @@ class Client:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    # ---- for nouns, watchers and this class
-
     def deadline(self, timeout: float | None) -> float | None:
         """Return the moment at which a call that starts now is given up."""
         seconds = self._command_timeout if timeout == USE_DEFAULT else timeout
@@ -175,34 +193,16 @@ class Client:
         if self._report is not None:
             self._report(attempts, error)
 
-    @staticmethod
-    def check_size(body: bytes) -> None:
-        """Refuse what the server would refuse less clearly."""
-        if len(body) > SEND_BYTES_MAX:
-            raise EtcdError(
-                f"trying to send message larger than max ({len(body)} vs. {SEND_BYTES_MAX})", RESOURCE_EXHAUSTED
-            )
-
-    def forget_stale_token(self, error: EtcdError) -> bool:
-        """Whether `error` says that a new token would help; the next attempt then gets one."""
-        if not self._user or not self._token or error.text not in (InvalidAuthToken.text, AuthOldRevision.text):
-            return False
-        self._token = None
-        return True
-
     def _attempt(self, path: bytes, body: bytes, deadline: float | None) -> bytes:
-        metadata = self._metadata(deadline)
+        metadata = call_metadata(self._current_token(deadline))
         channel = self._connected(deadline).channel
         remaining = None if deadline is None else deadline - time.monotonic()
         return channel.unary(path, body, remaining, metadata)
 
-    def _metadata(self, deadline: float | None) -> list[tuple[bytes, bytes]]:
+    def _current_token(self, deadline: float | None) -> bytes:
         if self._token is None:
             self.authenticate(None if deadline is None else max(deadline - time.monotonic(), 0.0))
-        fields = [(b"client-api-version", VERSION.encode())]
-        if self._token:
-            fields.append((b"token", self._token))
-        return fields
+        return self._token or b""
 
     def _connected(self, deadline: float | None) -> Connection:
         """Return the next endpoint in turn that has a connection; wait for one until the deadline."""

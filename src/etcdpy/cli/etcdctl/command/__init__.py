@@ -1,0 +1,1 @@
+"""The commands of etcdctl: `run*(session)` each. They print, or raise Exit."""

@@ -1,0 +1,1 @@
+"""Printers: one file per output format of etcdctl."""

@@ -1,0 +1,136 @@
+"""What every printer can be asked to print. A format that has no form for something says so and exits.
+
+Output is bytes: keys and values are printed as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, NoReturn
+
+from etcdpy.cli.etcdctl.exits import BAD_FEATURE, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etcdpy.pb import rpc_pb2 as rpc
+
+
+class EndpointHealth:
+    """What a health check found out about one endpoint. `took` in nanoseconds."""
+
+    __slots__ = ("endpoint", "healthy", "took", "error")
+
+    def __init__(self, endpoint: str, healthy: bool, took: int, error: str) -> None:
+        self.endpoint = endpoint
+        self.healthy = healthy
+        self.took = took
+        self.error = error
+
+
+class EndpointStatus:
+    """One endpoint's answer to a status request."""
+
+    __slots__ = ("endpoint", "status")
+
+    def __init__(self, endpoint: str, status: rpc.StatusResponse) -> None:
+        self.endpoint = endpoint
+        self.status = status
+
+
+class EndpointHash:
+    """One endpoint's answer to a hash request."""
+
+    __slots__ = ("endpoint", "hash")
+
+    def __init__(self, endpoint: str, hash_: rpc.HashKVResponse) -> None:
+        self.endpoint = endpoint
+        self.hash = hash_
+
+
+class SnapshotStatus:
+    """What a snapshot file holds."""
+
+    __slots__ = ("hash", "revision", "total_keys", "total_bytes")
+
+    def __init__(self, *, hash_: int, revision: int, total_keys: int, total_bytes: int) -> None:
+        self.hash = hash_
+        self.revision = revision
+        self.total_keys = total_keys
+        self.total_bytes = total_bytes
+
+
+class Printer:
+    """A format; subclasses override what it has a form for."""
+
+    name: ClassVar[str]
+
+    def __init__(self, out: BinaryIO, *, hex_wanted: bool) -> None:
+        self._out = out
+        self._hex = hex_wanted
+        self.value_only = False
+
+    def line(self, text: str | bytes) -> None:
+        self._out.write((os.fsencode(text) if isinstance(text, str) else text) + b"\n")
+
+    def flush(self) -> None:
+        self._out.flush()
+
+    def get(self, response: rpc.RangeResponse) -> None:
+        self._refuse()
+
+    def put(self, response: rpc.PutResponse) -> None:
+        self._refuse()
+
+    def delete(self, response: rpc.DeleteRangeResponse) -> None:
+        self._refuse()
+
+    def txn(self, response: rpc.TxnResponse) -> None:
+        self._refuse()
+
+    def watch(self, response: rpc.WatchResponse) -> None:
+        self._refuse()
+
+    def lease_grant(self, response: rpc.LeaseGrantResponse) -> None:
+        self._refuse()
+
+    def lease_revoke(self, lease_id: int, response: rpc.LeaseRevokeResponse) -> None:
+        self._refuse()
+
+    def lease_keep_alive(self, response: rpc.LeaseKeepAliveResponse) -> None:
+        self._refuse()
+
+    def lease_time_to_live(self, response: rpc.LeaseTimeToLiveResponse, *, with_keys: bool) -> None:
+        self._refuse()
+
+    def lease_list(self, response: rpc.LeaseLeasesResponse) -> None:
+        self._refuse()
+
+    def member_list(self, response: rpc.MemberListResponse) -> None:
+        self._refuse()
+
+    def alarms(self, response: rpc.AlarmResponse) -> None:
+        self._refuse()
+
+    def endpoint_health(self, found: Sequence[EndpointHealth]) -> None:
+        self._refuse()
+
+    def endpoint_status(self, found: Sequence[EndpointStatus]) -> None:
+        self._refuse()
+
+    def endpoint_hash_kv(self, found: Sequence[EndpointHash]) -> None:
+        self._refuse()
+
+    def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
+        self._refuse()
+
+    def snapshot_status(self, status: SnapshotStatus) -> None:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Exit(BAD_FEATURE, f"{self.name} not supported as output format")
+
+
+def health_error_line(found: EndpointHealth) -> str:
+    """Return what the simple format says about an endpoint that is not healthy."""
+    return f"{found.endpoint} is unhealthy: failed to commit proposal: {found.error}\n"

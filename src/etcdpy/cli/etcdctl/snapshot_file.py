@@ -1,0 +1,48 @@
+"""What `snapshot status` tells about a file: a hash over everything in it, the revision, the number of keys, the size."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import google_crc32c
+
+from etcdpy.cli.etcdctl.printer.base import SnapshotStatus
+from etcdpy.storage.bolt.pages import BoltError
+from etcdpy.storage.bolt.reader import BoltReader
+
+# The bucket of all key revisions; its keys begin with the revision.
+KEY_BUCKET: Final = b"key"
+REVISION_BYTES: Final = 8
+
+
+class SnapshotFileError(Exception):
+    """The file is not there or not a database; the text is etcdctl's."""
+
+
+def snapshot_status(path: str) -> SnapshotStatus:
+    """Read a whole snapshot file."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise SnapshotFileError(f"stat {path}: {(error.strerror or '').lower()}") from None
+    try:
+        with BoltReader(path) as reader:
+            return _read(reader)
+    except BoltError:
+        raise SnapshotFileError("invalid database") from None
+
+
+def _read(reader: BoltReader) -> SnapshotStatus:
+    crc = 0
+    total_keys = 0
+    revision = 0
+    for name in reader.bucket_names():
+        crc = google_crc32c.extend(crc, name)
+        for items in reader.iterate(name):
+            crc = google_crc32c.extend(crc, b"".join([part for item in items for part in item]))
+            total_keys += len(items)
+            if name == KEY_BUCKET and items:
+                revision = int.from_bytes(items[-1][0][:REVISION_BYTES], "big")
+    size = reader.meta.high_water * reader.meta.page_bytes
+    return SnapshotStatus(hash_=crc, revision=revision, total_keys=total_keys, total_bytes=size)

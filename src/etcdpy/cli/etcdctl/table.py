@@ -1,0 +1,230 @@
+"""Every command and flag of etcdctl, as data, in the order in which cobra would suggest them.
+
+Names, shorthands, defaults and argument notations are etcdctl 3.5's; the descriptions are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from etcdpy.cli.etcdctl.flags import BOOL, DURATION, INT, STRING, STRINGS, Flag, FlagSet
+from etcdpy.cli.etcdctl.tree import Command
+
+HELP_FLAG_SHORTHAND: Final = "h"
+
+GLOBAL_FLAGS: Final = (
+    Flag("cacert", STRING, "", "CA bundle (file) that the servers' certificates are verified with"),
+    Flag("cert", STRING, "", "client certificate (file)"),
+    Flag("command-timeout", DURATION, "5s", "how long a short command may take, without dialling"),
+    Flag("debug", BOOL, "false", "print the settings and what the client does"),
+    Flag("dial-timeout", DURATION, "2s", "how long connecting to an endpoint may take"),
+    Flag("discovery-srv", STRING, "", "domain whose SRV records name the endpoints", "d"),
+    Flag("discovery-srv-name", STRING, "", "service name to ask the SRV records for"),
+    Flag("endpoints", STRINGS, "127.0.0.1:2379", "servers to talk to"),
+    Flag("hex", BOOL, "false", "print keys and values as hexadecimal bytes"),
+    Flag("insecure-discovery", BOOL, "true", "accept SRV records of servers without TLS"),
+    Flag("insecure-skip-tls-verify", BOOL, "false", "do not verify the server's certificate (for tests only)"),
+    Flag("insecure-transport", BOOL, "true", "connect without TLS when no certificate is given"),
+    Flag("keepalive-time", DURATION, "2s", "time between two keep-alive pings"),
+    Flag("keepalive-timeout", DURATION, "6s", "how long to wait for the answer to a ping"),
+    Flag("key", STRING, "", "key of the client certificate (file)"),
+    Flag("password", STRING, "", "password of --user, which then must not carry one"),
+    Flag("user", STRING, "", "user[:password]; asks for the password when it is missing"),
+    Flag("write-out", STRING, "simple", "output format: fields, json, protobuf, simple or table", "w"),
+)
+
+GET_FLAGS: Final = (
+    Flag("consistency", STRING, "l", "l: linearizable, s: serializable (answered by one member alone)"),
+    Flag("count-only", BOOL, "false", "only count"),
+    Flag("from-key", BOOL, "false", "all keys from the given one on"),
+    Flag("keys-only", BOOL, "false", "keys without values"),
+    Flag("limit", INT, "0", "most results wanted (0: all)"),
+    Flag("order", STRING, "", "ASCEND or DESCEND"),
+    Flag("prefix", BOOL, "false", "all keys that begin with the given one"),
+    Flag("print-value-only", BOOL, "false", "values without keys (simple format only)"),
+    Flag("rev", INT, "0", "read as of this revision (0: now)"),
+    Flag("sort-by", STRING, "", "CREATE, KEY, MODIFY, VALUE or VERSION"),
+)
+
+PUT_FLAGS: Final = (
+    Flag("ignore-lease", BOOL, "false", "keep the key's lease"),
+    Flag("ignore-value", BOOL, "false", "keep the key's value"),
+    Flag("lease", STRING, "0", "lease (hexadecimal) to attach the key to"),
+    Flag("prev-kv", BOOL, "false", "print what was there before"),
+)
+
+DEL_FLAGS: Final = (
+    Flag("from-key", BOOL, "false", "all keys from the given one on"),
+    Flag("prefix", BOOL, "false", "all keys that begin with the given one"),
+    Flag("prev-kv", BOOL, "false", "print what was deleted"),
+)
+
+WATCH_FLAGS: Final = (
+    Flag("interactive", BOOL, "false", "read watch commands from standard input", "i"),
+    Flag("prefix", BOOL, "false", "all keys that begin with the given one"),
+    Flag("prev-kv", BOOL, "false", "print what was there before each event"),
+    Flag("progress-notify", BOOL, "false", "let the server report its revision from time to time"),
+    Flag("rev", INT, "0", "first revision to watch (0: from now on)"),
+)
+
+CLUSTER_FLAG: Final = Flag("cluster", BOOL, "false", "ask all members of the cluster's member list")
+
+PUT_DETAILS: Final = """A value that begins with '-' must stand behind '--':
+
+$ put <key> -- <value>
+$ put -- <key> <value>
+
+Without a value on the command line it is read from standard input:
+
+$ cat file | put <key>"""
+
+LEASE: Final = Command(
+    "lease",
+    "<subcommand>",
+    "Grant, renew, inspect and revoke leases",
+    children=(
+        Command("grant", "<ttl>", "Creates a lease", module="lease", function="run_grant"),
+        Command("revoke", "<leaseID>", "Ends a lease and deletes its keys", module="lease", function="run_revoke"),
+        Command(
+            "timetolive",
+            "<leaseID> [options]",
+            "Shows the time a lease has left",
+            flags=(Flag("keys", BOOL, "false", "also list the keys attached to it"),),
+            module="lease",
+            function="run_time_to_live",
+        ),
+        Command("list", "", "Lists all leases", module="lease", function="run_list"),
+        Command(
+            "keep-alive",
+            "[options] <leaseID>",
+            "Renews a lease until interrupted",
+            flags=(Flag("once", BOOL, "false", "renew once, then exit"),),
+            module="lease",
+            function="run_keep_alive",
+        ),
+    ),
+)
+
+ENDPOINT: Final = Command(
+    "endpoint",
+    "<subcommand>",
+    "Ask single members",
+    flags=(CLUSTER_FLAG,),
+    children=(
+        Command(
+            "health",
+            "",
+            "Tells which endpoints serve requests",
+            flags=(CLUSTER_FLAG,),
+            module="endpoint",
+            function="run_health",
+        ),
+        Command(
+            "status",
+            "",
+            "Shows version, size and Raft state of each endpoint",
+            details="The simple format lists: endpoint, member id, version, database size, leader?, learner?,\n"
+            "Raft term, Raft index, Raft applied index, errors.",
+            flags=(CLUSTER_FLAG,),
+            module="endpoint",
+            function="run_status",
+        ),
+        Command(
+            "hashkv",
+            "",
+            "Shows a hash of the key history of each endpoint",
+            flags=(CLUSTER_FLAG, Flag("rev", INT, "0", "hash up to this revision (0: all)")),
+            module="endpoint",
+            function="run_hash_kv",
+        ),
+    ),
+)
+
+SNAPSHOT: Final = Command(
+    "snapshot",
+    "<subcommand>",
+    "Save and inspect snapshots",
+    children=(
+        Command("save", "<filename>", "Stores a member's database in a file", module="snapshot", function="run_save"),
+        Command(
+            "status",
+            "<filename>",
+            "Shows hash, revision, number of keys and size of a snapshot file",
+            details="Moved to `etcdutl snapshot status`.",
+            module="snapshot",
+            function="run_status",
+            deprecated="Use `etcdutl snapshot status` instead.",
+        ),
+    ),
+)
+
+ROOT: Final = Command(
+    "etcdctl",
+    "",
+    "A command line client for etcd",
+    children=(
+        Command("get", "[options] <key> [range_end]", "Reads a key or a range", flags=GET_FLAGS, module="get"),
+        Command(
+            "put",
+            "[options] <key> <value> (<value> can also be given from stdin)",
+            "Writes a key",
+            details=PUT_DETAILS,
+            flags=PUT_FLAGS,
+            module="put",
+        ),
+        Command("del", "[options] <key> [range_end]", "Deletes a key or a range", flags=DEL_FLAGS, module="delete"),
+        Command(
+            "txn",
+            "[options]",
+            "Does several things as one step, if comparisons hold",
+            flags=(Flag("interactive", BOOL, "false", "prompt for each part", "i"),),
+            module="txn",
+        ),
+        Command(
+            "compaction",
+            "[options] <revision>",
+            "Forgets the history before a revision",
+            flags=(Flag("physical", BOOL, "false", "wait until the old revisions are off the disk"),),
+            module="compaction",
+        ),
+        Command(
+            "alarm",
+            "<subcommand>",
+            "List and disarm alarms",
+            children=(
+                Command("disarm", "", "Disarms all alarms", module="alarm", function="run_disarm"),
+                Command("list", "", "Lists the alarms that are raised", module="alarm", function="run_list"),
+            ),
+        ),
+        Command("defrag", "", "Gives unused space of members back", flags=(CLUSTER_FLAG,), module="defrag"),
+        ENDPOINT,
+        Command("move-leader", "<transferee-member-id>", "Makes another member the leader", module="move_leader"),
+        Command(
+            "watch",
+            "[options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]",
+            "Prints events as they happen",
+            flags=WATCH_FLAGS,
+            module="watch",
+        ),
+        Command("version", "", "Prints the version", module="version"),
+        LEASE,
+        Command(
+            "member",
+            "<subcommand>",
+            "Inspect the cluster's members",
+            children=(Command("list", "", "Lists all members", module="member", function="run_list"),),
+        ),
+        SNAPSHOT,
+        Command("help", "[command]", "Explains a command", details="etcdctl help [path to command]", module="help"),
+    ),
+)
+
+
+def flags_of(path: list[Command]) -> list[Flag]:
+    """Return all flags a command knows: its own and the global ones, `--help` included."""
+    name = path[-1].name
+    return [*path[-1].flags, *GLOBAL_FLAGS, Flag("help", BOOL, "false", f"help for {name}", HELP_FLAG_SHORTHAND)]
+
+
+# What is known before the command is: enough to tell flags from commands.
+ROOT_FLAGS: Final = FlagSet(flags_of([ROOT]))

@@ -1,0 +1,32 @@
+"""Log lines on standard error in the shape that etcd's Go tools write (zap's JSON encoder).
+
+`caller` names the place of the same message in etcd's tools: scripts and tests match whole lines.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+
+def log_line(
+    level: str,
+    message: str,
+    *,
+    caller: str,
+    fields: Mapping[str, object],
+    logger: str = "",
+    iso_time: bool = False,
+) -> str:
+    """Return one line. Clients of a command stamp it with ISO time, all others with seconds."""
+    now = time.time()
+    stamp: object = round(now, 7)
+    if iso_time:
+        whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        stamp = f"{whole}.{int(now * 1000) % 1000:03d}Z"
+    record: dict[str, object] = {"level": level, "ts": stamp}
+    if logger:
+        record["logger"] = logger
+    record |= {"caller": caller, "msg": message, **fields}
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
