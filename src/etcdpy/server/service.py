@@ -27,7 +27,7 @@ from etcdpy.server.reads import Read, ReadQueue
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
-from etcdpy.state.apply.proposal import Proposal, encode_internal, encode_v2_put
+from etcdpy.state.apply.proposal import InternalEncoder, Proposal, encode_v2_put
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import TxnPlan
@@ -85,6 +85,7 @@ class Service:
         self._member_id = member_id
         self._request_bytes_max = request_bytes_max
         self._timeout_seconds = timeout_seconds
+        self._encode = InternalEncoder().encode
         self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
         self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
         self._reads = ReadQueue()
@@ -115,7 +116,7 @@ class Service:
                 self.raise_alarm(NOSPACE)
             raise NoSpace
         request_id = self._ids.next_id()
-        data = encode_internal(kind, request_id, body)
+        data = self._encode(kind, request_id, body)
         if len(data) > self._request_bytes_max:
             raise RequestTooLarge
         if ticket != NOBODY:

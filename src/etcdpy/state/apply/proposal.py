@@ -18,7 +18,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError, Message
 
 from etcdpy.base.invariant import InvariantError
-from etcdpy.base.varint import encode_varint
+from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, encode_varint
 from etcdpy.pb import etcdserver_pb2, raft_internal_pb2, rpc_pb2
 
 # Kinds are field numbers of InternalRaftRequest.
@@ -68,10 +68,40 @@ class Proposal:
         self.request = request
 
 
-def encode_internal(kind: int, request_id: int, body: bytes) -> bytes:
-    """Return the data of an entry: `body` is the serialized request of `kind`."""
-    header = b"\x08" + encode_varint(request_id)
-    return b"".join((_TAGS[kind], encode_varint(len(body)), body, _HEADER_TAG, encode_varint(len(header)), header))
+class InternalEncoder:
+    """Makes entry data of requests. A request id's upper bits hardly change, so their bytes are kept."""
+
+    __slots__ = ("_upper", "_upper_bytes", "_header_start")
+
+    def __init__(self) -> None:
+        self._upper = -1
+        self._upper_bytes = b""  # Invariant: the varint groups of `_upper`, which follow four groups of seven bits.
+        self._header_start = b""  # Invariant: tag and length of the header, and the tag of the id.
+
+    def encode(self, kind: int, request_id: int, body: bytes) -> bytes:
+        """Return the data of an entry: `body` is the serialized request of `kind`."""
+        upper = request_id >> 28
+        if upper != self._upper:
+            self._remember(upper)
+        size = len(body)
+        return b"".join(
+            (
+                _TAGS[kind],
+                LAST_GROUPS[size] if size < 16384 else encode_varint(size),
+                body,
+                self._header_start,
+                MORE_GROUPS[request_id & 16383],
+                MORE_GROUPS[request_id >> 14 & 16383],
+                self._upper_bytes,
+            )
+        )
+
+    def _remember(self, upper: int) -> None:
+        if upper == 0:
+            raise InvariantError("request ids below 2**28 are not made by RequestIdGenerator")
+        self._upper = upper
+        self._upper_bytes = encode_varint(upper)
+        self._header_start = _HEADER_TAG + encode_varint(1 + 4 + len(self._upper_bytes)) + b"\x08"
 
 
 def encode_v2_put(request_id: int, path: str, value: str) -> bytes:
