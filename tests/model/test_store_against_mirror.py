@@ -116,6 +116,7 @@ class StoreMachine(RuleBasedStateMachine):
         expected = outcome_of(lambda: self.mirror.range(request))
         revision = request.revision if request.revision > 0 else self.mirror.current
         self.sliced = (self.store.range_steps(request, slice_kvs=2), expected, revision)
+        self.go_on_with_sliced_range(1)  # it begins with its first step
 
     @precondition(lambda self: self.sliced is not None)
     @rule(steps=st.integers(1, 30))
