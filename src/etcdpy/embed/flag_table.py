@@ -131,7 +131,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("raft-read-timeout", "duration", "5s", MEMBER, HARMLESS, "Read timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
     Flag("raft-write-timeout", "duration", "5s", MEMBER, HARMLESS, "Write timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
     # --- Clustering
-    Flag("initial-advertise-peer-urls", "urls", "http://localhost:2380", CLUSTERING, WORKS, "URLs under which peers reach this member.", note=_HTTP_ONLY),
+    Flag("initial-advertise-peer-urls", "urls", "http://localhost:2380", CLUSTERING, WORKS, "URLs under which peers reach this member."),
     Flag("initial-cluster", "string", "default=http://localhost:2380", CLUSTERING, WORKS, "Members that found the cluster, as name=url pairs.", note="Only a cluster of this one member can be founded yet."),
     Flag("initial-cluster-state", "select", "new", CLUSTERING, WORKS, "'new' founds a cluster, 'existing' joins one.", choices=("existing", "new"), note="`existing` is refused unless the data directory already holds the member."),
     Flag("initial-cluster-token", "string", "etcd-cluster", CLUSTERING, WORKS, "Keeps clusters with equal URLs apart: it enters every id."),

@@ -151,7 +151,8 @@ def _unsigned_32(text: str, reason: str) -> str:
 def read_go_integer(text: str, *, is_signed: bool) -> int | None:
     """Return the number that strconv reads with base 0: 0x, 0o, 0b, a leading 0 for octal, underscores. None: none."""
     sign, body = (text[0], text[1:]) if is_signed and text[:1] in ("-", "+") else ("", text)
-    if not body or not body.isascii() or not (body[0].isdigit()):
+    # int() forgives blanks around a number, Go does not.
+    if not body or not body.isascii() or not body[0].isdigit() or not body[-1].isalnum():
         return None
     if len(body) > 1 and body[0] == "0" and (body[1].isdigit() or body[1] == "_"):
         body = "0o" + body[1:].removeprefix("_")
