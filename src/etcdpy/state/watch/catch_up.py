@@ -306,7 +306,7 @@ class CatchUp:
         delivery, stream = self._delivery, watcher.stream
         watcher.state = GONE
         stream.watchers[watcher.watch_id] = None
-        stream.progress_watchers.pop(watcher.watch_id, None)
+        stream.progress_watchers.pop(watcher.watch_id, None)  # its stream may stay listed: that costs nothing
         self.compacted_count += 1
         compacted = encode_compact_revision(self._source.compact_revision)
         data = delivery.header_without_revision() + watcher.id_field + CANCELED + compacted

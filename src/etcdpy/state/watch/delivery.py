@@ -72,6 +72,9 @@ class Delivery:
                 if not units:
                     continue
                 if cohort is None:
+                    if len(units) == 1 and len(units[0].pieces) == 1:
+                        self._send_response(buckets, units, head)
+                        continue
                     for stream, bucket in tuple(buckets.items()):
                         if not stream.is_lagging:
                             self._send(stream, bucket, units, head)
@@ -85,13 +88,35 @@ class Delivery:
                         if stream in cohort:
                             self._send(stream, bucket, units, head)
 
+    def _send_response(self, buckets: dict[Stream, Bucket], units: list[Unit], head: bytes) -> None:
+        """Send one unit of one piece to all streams that do not lag: nearly always what there is to do."""
+        unit = units[0]
+        size, count, tail = unit.size, unit.event_count, unit.pieces[0]
+        filled = self.filled
+        for stream, bucket in tuple(buckets.items()):
+            if stream.is_lagging:
+                continue
+            watchers = len(bucket.watchers)
+            outbox_bytes = stream.outbox_bytes + size * watchers
+            if outbox_bytes > OUTBOX_BYTES_MAX:
+                self._send_what_fits(stream, bucket, units, head)
+                continue
+            bucket.had_events = True
+            outbox = stream.outbox
+            if not outbox:
+                filled.append(stream)
+            stream.outbox_bytes = outbox_bytes
+            self.events_sent += count * watchers
+            for run in bucket.known_runs or bucket.runs():
+                outbox.append(Fanout(head, run, tail))
+
     def _send(self, stream: Stream, bucket: Bucket, units: list[Unit], head: bytes) -> None:
-        bucket.had_events = True
         for index, unit in enumerate(units):
             size = unit.size * len(bucket.watchers)
             if stream.outbox_bytes + size > OUTBOX_BYTES_MAX:
                 self._send_what_fits(stream, bucket, units[index:], head)
                 return
+            bucket.had_events = True
             outbox = stream.outbox
             if not outbox:
                 self.filled.append(stream)
@@ -102,6 +127,7 @@ class Delivery:
                     outbox.append(Fanout(head, run, tail))
 
     def _send_what_fits(self, stream: Stream, bucket: Bucket, units: list[Unit], head: bytes) -> None:
+        bucket.had_events = True
         for unit in units:
             room = max(OUTBOX_BYTES_MAX - stream.outbox_bytes, 0) // unit.size
             if stream.outbox_bytes == 0:

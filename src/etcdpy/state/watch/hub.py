@@ -34,21 +34,15 @@ from etcdpy.state.watch.catch_up import CatchUp, cut_at_revision
 from etcdpy.state.watch.delivery import OUTBOX_BYTES_HIGH, Delivery
 from etcdpy.state.watch.event import FRAGMENTED, NO_DELETE, NO_PUT, PREV_KV, ChangeSource
 from etcdpy.state.watch.interest import InterestIndex
+from etcdpy.state.watch.progress import Progress
 from etcdpy.state.watch.range_tree import OPEN_END
-from etcdpy.state.watch.response import CANCELED, CREATED, Item, encode_id_field, encode_reason
+from etcdpy.state.watch.response import CANCELED, CREATED, NO_WATCHER_FIELD, Item, encode_id_field, encode_reason
 from etcdpy.state.watch.watcher import ATTACHED, FUTURE, GONE, UNSYNCED, Stream, Watcher
 
 # What clients read: etcd's words.
 RANGE_IS_EMPTY: Final = "mvcc: watcher range is empty"
 ID_IS_TAKEN: Final = "mvcc: duplicate watch ID provided on the WatchStream"
 REVISION_IS_COMPACTED: Final = "etcdserver: mvcc: required revision has been compacted"
-
-# The id in responses that belong to no watcher: failed creations, and progress of the whole stream.
-NO_WATCHER_FIELD: Final = encode_id_field(-1)
-# Upstream's floor for --experimental-watch-progress-notify-interval.
-PROGRESS_INTERVAL_SECONDS_MIN: Final = 0.1
-# Streams get their notifications spread by up to a tenth of the interval.
-JITTER_STEPS: Final = 1000
 
 
 class WatchHub:
@@ -70,15 +64,11 @@ class WatchHub:
             self._index, source, cluster_id=cluster_id, member_id=member_id, fragment_bytes_max=fragment_bytes_max
         )
         self._catch_up = CatchUp(self._index, self._delivery, source)
-        self._progress_interval_seconds = max(progress_interval_seconds, PROGRESS_INTERVAL_SECONDS_MIN)
-        self._random = random
+        self._progress = Progress(self._delivery, interval_seconds=progress_interval_seconds, random=random)
         self._streams: dict[int, Stream] = {}
         self._next_stream_id = 1
         self._watcher_count = 0
         self._future: SortedDict = SortedDict()  # start revision -> {watcher: None}
-        self._progress_asked: dict[Stream, None] = {}  # Invariant: exactly those with is_progress_wanted.
-        self._progress_streams: dict[Stream, None] = {}  # those with progress_watchers
-        self._progress_at = 0.0  # Invariant: no stream's notification is due before this.
         self._delivery.revision = source.current_revision
 
     # -- what it is
@@ -141,8 +131,7 @@ class WatchHub:
         for watcher in stream.watchers.values():
             if watcher is not None:
                 self._remove(watcher)
-        self._progress_asked.pop(stream, None)
-        self._progress_streams.pop(stream, None)
+        self._progress.forget(stream)
         if len(stream.watchers) >= self._catch_up.widest:
             self._catch_up.widest = max((len(other.watchers) for other in self._streams.values()), default=1) or 1
         stream.watchers = {}
@@ -198,15 +187,13 @@ class WatchHub:
             self._remove(watcher)
         data = self._delivery.header() + encode_id_field(watch_id) + CANCELED
         self._delivery.put(stream, data, len(data))
-        self._answer_progress()
+        self._progress.answer()
 
     def request_progress(self, stream_id: int) -> None:
         """Answer with the revision up to which all watchers of the stream know everything, once they do."""
         stream = self._streams[stream_id]
         self._catch_up_with_store()
-        stream.is_progress_wanted = True
-        self._progress_asked[stream] = None
-        self._answer_progress()
+        self._progress.ask(stream)
 
     # -- changes
 
@@ -228,7 +215,7 @@ class WatchHub:
             self._start_future(first, last)
         self._catch_up.record(changes)
         self._tell_level_streams(changes)
-        self._answer_progress()
+        self._progress.answer()
 
     def sync_step(self) -> None:
         """Bring those who are behind one bounded step forward. Write the output before the next step."""
@@ -237,7 +224,7 @@ class WatchHub:
         self._catch_up.step_watchers()
         self._count_watchers(-self._catch_up.compacted_count)
         self._catch_up.compacted_count = 0
-        self._answer_progress()
+        self._progress.answer()
 
     def restore(self) -> None:
         """The store's content was replaced: everybody goes on, from the store, where he stood."""
@@ -263,17 +250,7 @@ class WatchHub:
 
     def tick(self, now: float) -> None:
         """Send the progress notifications that are due."""
-        if not self._progress_streams or now < self._progress_at:
-            return
-        soonest = now + self._progress_interval_seconds
-        for stream in self._progress_streams:
-            if stream.progress_at is None:
-                stream.progress_at = now + self._draw_interval()
-            elif now >= stream.progress_at:
-                stream.progress_at = now + self._draw_interval()
-                self._notify_progress(stream)
-            soonest = min(soonest, stream.progress_at)
-        self._progress_at = soonest
+        self._progress.tick(now)
 
     def take_output(self) -> list[tuple[int, list[Item]]]:
         """Return (stream id, what to write, in order) for each stream with something to write."""
@@ -296,6 +273,10 @@ class WatchHub:
 
     def _tell_level_streams(self, changes: Sequence[Change]) -> None:
         """Deliver in parts, so that no outbox grows far beyond its limit; who is full by then lags."""
+        if len(changes) == 1:
+            self._delivery.deliver(changes, None)
+            self._take_late()
+            return
         bytes_max = self._catch_up.part_bytes_max
         start = 0
         while True:
@@ -322,10 +303,7 @@ class WatchHub:
         self._count_watchers(1)
         self._catch_up.widest = max(self._catch_up.widest, len(stream.watchers))
         if watcher.wants_progress:
-            stream.progress_watchers[watcher.watch_id] = watcher
-            if stream not in self._progress_streams:
-                self._progress_streams[stream] = None
-                self._progress_at = 0.0  # the next tick gives the stream its time
+            self._progress.add(watcher)
 
     def _count_watchers(self, change: int) -> None:
         self._watcher_count += change
@@ -373,10 +351,7 @@ class WatchHub:
         watcher.state = GONE
         self._count_watchers(-1)
         if watcher.wants_progress:
-            stream.progress_watchers.pop(watcher.watch_id, None)
-            if not stream.progress_watchers:
-                self._progress_streams.pop(stream, None)
-                stream.progress_at = None
+            self._progress.remove(watcher)
 
     def _refuse(self, stream: Stream, reason: str) -> None:
         data = self._delivery.header() + NO_WATCHER_FIELD + CREATED + CANCELED + encode_reason(reason)
@@ -389,33 +364,6 @@ class WatchHub:
         stream.next_watch_id += 1
         return stream.next_watch_id - 1
 
-    def _answer_progress(self) -> None:
-        if not self._progress_asked:
-            return
-        for stream in list(self._progress_asked):
-            if stream.is_synced:
-                stream.is_progress_wanted = False
-                del self._progress_asked[stream]
-                data = self._delivery.header() + NO_WATCHER_FIELD
-                self._delivery.put(stream, data, len(data))
-
-    def _notify_progress(self, stream: Stream) -> None:
-        """Tell the watchers that have heard nothing since the last time, and know everything, where they stand."""
-        for watcher in stream.progress_watchers.values():
-            bucket = watcher.bucket
-            had_events = watcher.had_events or (bucket is not None and bucket.had_events)
-            watcher.had_events = False
-            if watcher.state == ATTACHED and not stream.is_lagging and not had_events:
-                data = self._delivery.header() + watcher.id_field
-                self._delivery.put(stream, data, len(data))
-        for watcher in stream.progress_watchers.values():
-            if watcher.bucket is not None:
-                watcher.bucket.had_events = False
-
-    def _draw_interval(self) -> float:
-        interval = self._progress_interval_seconds
-        return interval * (1 + self._random.randrange(JITTER_STEPS) / (10 * JITTER_STEPS))
-
     def check_invariants(self) -> None:
         """For tests: every rule written on the fields holds."""
         self._index.check_invariants()
@@ -426,8 +374,7 @@ class WatchHub:
             assert not stream.is_blocked or stream.is_lagging
             assert bool(stream.outbox) == (stream in self._delivery.filled)
             assert stream.unsynced_count == sum(watcher.state in (FUTURE, UNSYNCED) for watcher in watchers)
-            assert stream.is_progress_wanted == (stream in self._progress_asked)
-            assert bool(stream.progress_watchers) <= (stream in self._progress_streams)
+            self._progress.check_invariants(stream)
             for watcher in watchers:
                 assert watcher.state != GONE
                 assert (watcher.bucket is not None) == (watcher.state == ATTACHED)

@@ -25,31 +25,31 @@ STAB_CACHE_ENTRIES_MAX: Final = 4096
 class Bucket:
     """The watchers of one stream that want exactly the same."""
 
-    __slots__ = ("stream", "watchers", "had_events", "_runs")
+    __slots__ = ("stream", "watchers", "had_events", "known_runs")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.watchers: dict[int, Watcher] = {}
         self.had_events = False  # since the stream's last progress tick
-        self._runs: list[list[bytes]] | None = None  # None: to be made anew
+        self.known_runs: list[list[bytes]] | None = None  # None: to be made anew by runs()
 
     def runs(self) -> list[list[bytes]]:
         """Return the id fields, those of equal length together. The lists are never changed later."""
-        runs = self._runs
+        runs = self.known_runs
         if runs is None:
             by_length: dict[int, list[bytes]] = {}
             for watcher in self.watchers.values():
                 by_length.setdefault(len(watcher.id_field), []).append(watcher.id_field)
-            runs = self._runs = list(by_length.values())
+            runs = self.known_runs = list(by_length.values())
         return runs
 
     def add(self, watcher: Watcher) -> None:
         self.watchers[watcher.watch_id] = watcher
-        self._runs = None
+        self.known_runs = None
 
     def remove(self, watcher: Watcher) -> None:
         del self.watchers[watcher.watch_id]
-        self._runs = None
+        self.known_runs = None
 
 
 class Interest:

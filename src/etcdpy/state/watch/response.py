@@ -73,6 +73,10 @@ def encode_id_field(watch_id: int) -> bytes:
     return b"\x10" + encode_varint(watch_id) if watch_id else b""
 
 
+# The id in responses that belong to no watcher: failed creations, and progress of the whole stream.
+NO_WATCHER_FIELD: Final = encode_id_field(-1)
+
+
 def encode_reason(text: str) -> bytes:
     data = text.encode()
     return b"\x32" + encode_varint(len(data)) + data if data else b""
