@@ -24,6 +24,7 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
+from etcdpy.server.sliced_reads import SlicedReads
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -89,6 +90,9 @@ class Service:
         self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
         self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
         self._reads = ReadQueue()
+        self._sliced = SlicedReads(
+            lambda step: loop.call_soon(driver.guard, step), lambda ticket, result: self._hand_out([(ticket, result)])
+        )
         self._futures: dict[int, asyncio.Future[Answer]] = {}
         self._next_own_ticket = -1
         self._is_stopped = False
@@ -126,14 +130,14 @@ class Service:
     def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest) -> None:
         """Read keys; linearizable unless the request says serializable."""
         if request.serializable:
-            self._hand_out([(ticket, self._answer_read(kinds.RANGE, request))])
+            self._serve([Read(ticket, kinds.RANGE, request)])
         else:
             self._read(ticket, kinds.RANGE, request)
 
     def submit_readonly_txn(self, ticket: int, plan: TxnPlan, *, serializable: bool) -> None:
         """Run a transaction that writes nothing; it never enters the log."""
         if serializable:
-            self._hand_out([(ticket, self._answer_read(kinds.TXN, plan))])
+            self._serve([Read(ticket, kinds.TXN, plan)])
         else:
             self._read(ticket, kinds.TXN, plan)
 
@@ -190,13 +194,27 @@ class Service:
         elif self._reads.add(Read(ticket, kind, request)):
             self._driver.schedule()
 
-    def _answer_read(self, kind: int, request: Any) -> Result:
+    def _serve(self, reads: list[Read]) -> None:
+        """Answer reads from what is applied now; large ones go on in slices."""
+        answers: list[tuple[int, Result]] = []
+        for read in reads:
+            result = self._answer_read(read)
+            if result is not None:
+                answers.append((read.ticket, result))
+        if answers:
+            self._hand_out(answers)
+
+    def _answer_read(self, read: Read) -> Result | None:
+        store, request = self._store, read.request
         try:
-            if kind == kinds.RANGE:
-                return self._store.range(request)
-            if kind == kinds.TXN:
-                return self._store.apply_txn(request)
-            return Answer(self._store.current_revision, b"")
+            if read.kind == kinds.RANGE:
+                if request.range_end and store.is_large(request):
+                    self._sliced.start(read.ticket, store.range_steps(request))
+                    return None
+                return store.range(request)
+            if read.kind == kinds.TXN:
+                return store.apply_txn(request)
+            return Answer(store.current_revision, b"")
         except EtcdError as error:
             return error
 
@@ -230,8 +248,7 @@ class Service:
     def on_turn_end(self, applied_index: int) -> None:
         reads = self._reads.take_ready(applied_index)
         if reads:
-            answer = self._answer_read
-            self._hand_out([(read.ticket, answer(read.kind, read.request)) for read in reads])
+            self._serve(reads)
         if self.observer is not None:
             self.observer.on_turn_end(applied_index)
 
@@ -277,6 +294,7 @@ class Service:
         """Refuse what comes from now on and answer every waiter `server stopped`."""
         self._is_stopped = True
         waiting = list(self._waiting.values()) + [read.ticket for read in self._reads.take_all()]
+        waiting += self._sliced.take_all()
         self._waiting.clear()
         self._hand_out([(ticket, Stopped()) for ticket in waiting])
 
