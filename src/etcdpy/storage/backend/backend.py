@@ -14,8 +14,8 @@ Theory
   * Any failure poisons the backend: every later write, read or poll raises StorageError. The member stops, a restart
     finds the last commit and replays the WAL.
 
-One file although it is long: writing, reading, freezing and reaping share the two buffers, and a put must not pay a call
-to reach them.
+One file although it is long: writing, reading, freezing and reaping share the two buffers, and a put must not pay a
+call to reach them.
 
 Not thread-safe: one thread, the event loop's, calls everything. It knows no asyncio; `wake` is called on the worker
 thread when poll() has something new to do.
@@ -80,7 +80,6 @@ class Backend:
         self._batch_interval_seconds = batch_interval_seconds
         self._batch_limit = batch_limit
         self._map_size = map_size
-        self._worker = Worker(wake)
         self._live: Any = empty_tables()  # Tables, or PoisonedTables.
         self._frozen: Any = _EMPTY
         self._ops = 0  # Operations in the live buffer.
@@ -100,6 +99,7 @@ class Backend:
         self._index = meta.decode_u64(self._reader.get(buckets.META, meta.CONSISTENT_INDEX))
         self._term = meta.decode_u64(self._reader.get(buckets.META, meta.TERM))
         self._frozen_index = self._committed_index = self._index
+        self._worker = Worker(wake)
 
     @classmethod
     def open(
@@ -113,14 +113,13 @@ class Backend:
     ) -> Backend:
         """Open the store in `directory`/store (a member's folder); make an empty one where there is none."""
         store = Store(Path(directory) / "store")
+        generation: Generation | None = None
         try:
             path = store.find_current()
-            if path is None:
-                path = store.begin_generation()
-                generation = Generation(path, map_size=map_size)
-                store.finish_generation(path, origin="new")
-            else:
-                generation = Generation(path, map_size=map_size)
+            is_new = path is None
+            generation = Generation(path or store.begin_generation(), map_size=map_size)
+            if is_new:
+                store.finish_generation(generation.path, origin="new")
             return cls(
                 store,
                 generation,
@@ -129,11 +128,12 @@ class Backend:
                 map_size=map_size,
                 wake=wake,
             )
-        except (lmdb.Error, OSError) as error:
+        except BaseException as error:
+            if generation is not None:
+                generation.close()
             store.close()
-            raise StorageError(f"cannot open the store {store.directory}: {error}") from error
-        except BaseException:
-            store.close()
+            if isinstance(error, (lmdb.Error, OSError)):
+                raise StorageError(f"cannot open the store {store.directory}: {error}") from error
             raise
 
     # -- writing

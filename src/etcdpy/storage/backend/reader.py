@@ -48,18 +48,18 @@ class Reader:
         return self.get_stored(key, None, self.dbs[bucket])
 
     def iterate_chunks(
-        self, bucket: Bucket, start: bytes, end: bytes | None, reverse: bool = False
+        self, bucket: Bucket, start: bytes, end: bytes | None, reverse: bool = False, size: int = CHUNK_ITEMS
     ) -> Iterator[list[Item]]:
-        """Yield the committed items of [start, end) in order, in lists that are never empty."""
+        """Yield the committed items of [start, end) in order, in lists of `size` that are never empty."""
         if bucket in buckets.WITH_LONG_KEYS:
             items = [item for item in self._real_items(bucket) if start <= item[0] and (end is None or item[0] < end)]
             items.sort(reverse=reverse)
             if items:
                 yield items
         elif reverse:
-            yield from self._iterate_backward(bucket, start, end)
+            yield from self._iterate_backward(bucket, start, end, size)
         else:
-            yield from self._iterate_forward(bucket, start, end)
+            yield from self._iterate_forward(bucket, start, end, size)
 
     def pages_in_use(self) -> int:
         """Return the pages that hold data: all databases, and the two meta pages."""
@@ -76,12 +76,12 @@ class Reader:
         with self.txn.cursor(self.dbs[bucket]) as cursor:
             return [real_item(key, value) for key, value in cursor]
 
-    def _iterate_forward(self, bucket: Bucket, start: bytes, end: bytes | None) -> Iterator[list[Item]]:
+    def _iterate_forward(self, bucket: Bucket, start: bytes, end: bytes | None, size: int) -> Iterator[list[Item]]:
         with self.txn.cursor(self.dbs[bucket]) as cursor:
             if not (cursor.set_range(start) if start else cursor.first()):
                 return
             items = cursor.iternext(True, True)
-            while chunk := list(islice(items, CHUNK_ITEMS)):
+            while chunk := list(islice(items, size)):
                 if end is not None and chunk[-1][0] >= end:
                     del chunk[bisect_left(chunk, (end,)) :]
                     if chunk:
@@ -89,7 +89,7 @@ class Reader:
                     return
                 yield chunk
 
-    def _iterate_backward(self, bucket: Bucket, start: bytes, end: bytes | None) -> Iterator[list[Item]]:
+    def _iterate_backward(self, bucket: Bucket, start: bytes, end: bytes | None, size: int) -> Iterator[list[Item]]:
         with self.txn.cursor(self.dbs[bucket]) as cursor:
             if end is not None and cursor.set_range(end):
                 if not cursor.prev():
@@ -97,7 +97,7 @@ class Reader:
             elif not cursor.last():
                 return
             items = cursor.iterprev(True, True)
-            while chunk := list(islice(items, CHUNK_ITEMS)):
+            while chunk := list(islice(items, size)):
                 if chunk[-1][0] < start:
                     chunk = [item for item in chunk if item[0] >= start]
                     if chunk:
@@ -111,7 +111,8 @@ def scan_merged(
 ) -> list[Item]:
     """Return the items of [start, end) with `overlay`, which lies in that range, put over the committed ones."""
     merged: list[Item] = []
-    for chunk in iterate_merged(reader, overlay, bucket, start, end, reverse):
+    size = min(limit, CHUNK_ITEMS) if limit else CHUNK_ITEMS
+    for chunk in iterate_merged(reader, overlay, bucket, start, end, reverse, size):
         merged += chunk
         if limit and len(merged) >= limit:
             return merged[:limit]
@@ -119,11 +120,17 @@ def scan_merged(
 
 
 def iterate_merged(
-    reader: Reader, overlay: Table, bucket: Bucket, start: bytes, end: bytes | None, reverse: bool = False
+    reader: Reader,
+    overlay: Table,
+    bucket: Bucket,
+    start: bytes,
+    end: bytes | None,
+    reverse: bool = False,
+    size: int = CHUNK_ITEMS,
 ) -> Iterator[list[Item]]:
-    """Yield what `scan_merged` returns, in lists of about CHUNK_ITEMS that may be empty."""
+    """Yield what `scan_merged` returns, in lists of about `size` that may be empty."""
     waiting = sorted(overlay.items(), reverse=not reverse)  # Next ones at the end.
-    for chunk in reader.iterate_chunks(bucket, start, end, reverse):
+    for chunk in reader.iterate_chunks(bucket, start, end, reverse, size):
         yield _merge_chunk(chunk, waiting, reverse) if waiting else chunk
     while waiting:
         rest = waiting[-CHUNK_ITEMS:]

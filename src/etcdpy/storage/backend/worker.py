@@ -82,4 +82,7 @@ class Worker:
             del task
             self._done.set()
             if self._wake is not None:
-                self._wake()
+                try:
+                    self._wake()
+                except RuntimeError:
+                    pass  # The event loop is closed already; whoever closes us waits for `_done`.

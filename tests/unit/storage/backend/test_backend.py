@@ -285,7 +285,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS, st.integers(0, 5), st.booleans(), st.sampled_from([buckets.LEASE, buckets.AUTH_USERS]))
 def test_it_agrees_with_a_dict(
     operations: list[tuple[str, bytes, bytes]], limit: int, reverse: bool, bucket: buckets.Bucket
