@@ -63,11 +63,12 @@ cdef class Stream:
     # ---- bytes coming in (from the DATA callback)
 
     cdef int receive(self, const uint8_t *data, size_t size) except -1:
-        cdef size_t part
+        cdef size_t part, had
         while size:
             if self.ignoring:
                 return 0
             if self.prefix_have < 5:
+                had = self.prefix_have
                 part = min(size, <size_t>(5 - self.prefix_have))
                 memcpy(self.prefix_in + self.prefix_have, data, part)
                 self.prefix_have += <int>part
@@ -77,11 +78,13 @@ cdef class Stream:
                     self.held += part
                     self.session.held_bytes += part
                     return 0
-                self.unhold(self.held)
+                self.unhold(had)
                 self.begin_message()
                 if self.ignoring:
                     return 0
-                if size == 0 and self.partial_need:
+                if self.prefix_have == 0:
+                    continue  # an empty message: it is complete already
+                if size == 0:
                     self.ask_reserve()
                     return 0
             part = min(size, self.partial_need - self.partial_have)
