@@ -6,6 +6,7 @@ out. Byte equality with Go's encoding is what makes HashKV agree.
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Final
 
 from etcdpy.base.invariant import StorageError
@@ -97,15 +98,11 @@ def without_value(stored: bytes) -> bytes:
 
 def join_kvs(stored: list[bytes]) -> bytes:
     """Return KeyValues as field 2 of a RangeResponse."""
-    parts: list[bytes] = []
-    try:
-        prefixes = KVS_PREFIX
-        for kv in stored:
-            parts.append(prefixes[len(kv)])
-            parts.append(kv)
-    except IndexError:
-        parts = []
-        for kv in stored:
-            parts.append(field_prefix(b"\x12", len(kv)))
-            parts.append(kv)
-    return b"".join(parts)
+    sizes = list(map(len, stored))
+    if not sizes:
+        return b""
+    if max(sizes) < len(KVS_PREFIX):
+        prefixes = map(KVS_PREFIX.__getitem__, sizes)
+    else:
+        prefixes = map(field_prefix, repeat(b"\x12"), sizes)
+    return b"".join(chain.from_iterable(zip(prefixes, stored, strict=True)))

@@ -32,6 +32,8 @@ _BEGIN: Final = 5
 _END: Final = 6
 
 _RESPONSE_TAGS: Final = {RANGE: b"\x0a", PUT: b"\x12", DELETE_RANGE: b"\x1a", TXN: b"\x22"}
+# A nested header that holds a revision of so many bytes: up to the revision itself.
+_HEADER_PREFIXES: Final = [b"\x0a" + bytes((size + 1,)) + b"\x18" for size in range(11)]
 _SUCCEEDED: Final = b"\x10\x01"
 # A nested response has a header, with nothing in it.
 _EMPTY_HEADER: Final = b"\x0a\x00"
@@ -53,7 +55,10 @@ def apply(store: Store, request: TxnRequest | TxnPlan) -> Answer:
 
 def is_txn_readonly(plan: TxnPlan) -> bool:
     """Return whether no operation of either branch, nested ones too, can write."""
-    return all(op.kind == RANGE for op in _iterate_operations(plan))
+    for op in _iterate_operations(plan):
+        if op.kind != RANGE:
+            return False
+    return True
 
 
 def is_txn_serializable(plan: TxnPlan) -> bool:
@@ -68,6 +73,10 @@ def is_txn_write(plan: TxnPlan) -> bool:
 
 def _iterate_operations(plan: TxnPlan) -> Iterator[Op]:
     """Yield all operations but nested transactions themselves, of both branches, on all levels."""
+    if plan.is_flat:
+        yield from plan.success
+        yield from plan.failure
+        return
     pending = [plan]
     while pending:
         level = pending.pop()
@@ -88,10 +97,7 @@ def _choose(store: Store, plan: TxnPlan) -> tuple[bool, list[Op]]:
     """Return the outcome of the compares on top, and the steps that follow from all compares."""
     succeeded = _all_hold(store, plan.compares)
     branch = plan.success if succeeded else plan.failure
-    for op in branch:
-        if op.kind == TXN:
-            return succeeded, _flatten(store, branch)
-    return succeeded, branch
+    return succeeded, branch if plan.is_flat else _flatten(store, branch)
 
 
 def _flatten(store: Store, branch: list[Op]) -> list[Op]:
@@ -176,7 +182,7 @@ def _run(store: Store, steps: list[Op]) -> list[bytes]:
 
 def _response(kind: int, store: Store, body: bytes) -> bytes:
     revision = encode_revision_varint(store.visible_revision)
-    return _field(kind, b"\x0a" + encode_varint(len(revision) + 1) + b"\x18" + revision + body)
+    return _field(kind, _HEADER_PREFIXES[len(revision)] + revision + body)
 
 
 def _field(kind: int, response: bytes) -> bytes:

@@ -9,7 +9,7 @@ Bytes that are no transaction give the error that a Go server gives for a reques
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -25,7 +25,7 @@ PUT: Final = 2
 DELETE_RANGE: Final = 3
 TXN: Final = 4
 
-_KINDS: Final = {
+_KINDS: Final[dict[str, int]] = {
     "request_range": RANGE,
     "request_put": PUT,
     "request_delete_range": DELETE_RANGE,
@@ -46,12 +46,19 @@ class Op:
 class TxnPlan:
     """One level of a transaction."""
 
-    __slots__ = ("compares", "success", "failure")
+    __slots__ = ("compares", "success", "failure", "is_flat")
 
     def __init__(self, compares: list[Compare], success: list[Op], failure: list[Op]) -> None:
         self.compares = compares
         self.success = success
         self.failure = failure
+        self.is_flat = True  # No operation of either branch is a transaction: most are so, and are handled quicker.
+        for op in success:
+            if op.kind == TXN:
+                self.is_flat = False
+        for op in failure:
+            if op.kind == TXN:
+                self.is_flat = False
 
 
 class Span:
@@ -105,17 +112,17 @@ def read_nested(span: Span) -> TxnPlan:
     return TxnPlan(compares, branches[2], branches[3])
 
 
-def _ops_of(ops: Any) -> list[Op]:
-    return [_op_of(op) for op in ops]
-
-
-def _op_of(op: RequestOp) -> Op:
-    name = op.WhichOneof("request")
-    if name is None:
-        return Op(NOTHING, None)
-    kind = _KINDS[name]
-    request = getattr(op, name)
-    return Op(kind, Span(request, 0, len(request)) if kind == TXN else request)
+def _ops_of(messages: Iterable[RequestOp]) -> list[Op]:
+    ops = []
+    for message in messages:
+        name = message.WhichOneof("request")
+        if name is None:
+            ops.append(Op(NOTHING, None))
+            continue
+        kind = _KINDS[name]
+        request = getattr(message, name)
+        ops.append(Op(kind, Span(request, 0, len(request)) if kind == TXN else request))
+    return ops
 
 
 def _read_op(data: bytes, start: int, stop: int) -> Op:

@@ -68,6 +68,10 @@ def check_txn_request(request: TxnRequest, max_ops: int) -> TxnPlan:
 
 def _check_operations(root: TxnPlan, max_ops: int) -> None:
     """Check level by level, depth first as etcd does, without recursion: depth is the client's choice."""
+    if root.is_flat:
+        for op in _enter(root, max_ops)[0]:
+            _check_operation(op)
+        return
     stack: list[tuple[Iterator[Op], int]] = [_enter(root, max_ops)]
     while stack:
         ops, budget = stack[-1]
