@@ -41,16 +41,16 @@ class Delivery:
         self.revision = 0  # what headers say
         self.raft_term = 0
         self._header = b""
-        self._header_of = (-1, -1)  # Invariant: _header carries this revision and term.
+        self._header_revision = self._header_term = -1  # Invariant: what _header carries.
         self.filled: list[Stream] = []  # Invariant: the streams whose outbox is not empty, each once.
         self.events_sent = 0  # events times watchers
         self.late: list[tuple[Watcher, int]] = []  # detached, with the first revision they were not told of
 
     def header(self) -> bytes:
-        wanted = (self.revision, self.raft_term)
-        if self._header_of != wanted:
-            self._header = encode_header(self._cluster_id, self._member_id, *wanted)
-            self._header_of = wanted
+        revision, term = self.revision, self.raft_term
+        if revision != self._header_revision or term != self._header_term:
+            self._header = encode_header(self._cluster_id, self._member_id, revision, term)
+            self._header_revision, self._header_term = revision, term
         return self._header
 
     def header_without_revision(self) -> bytes:

@@ -25,14 +25,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sortedcontainers import SortedDict
-
 from etcdpy.base.clock import Random
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.mvcc.change import Change
 from etcdpy.state.watch.catch_up import CatchUp, cut_at_revision
 from etcdpy.state.watch.delivery import OUTBOX_BYTES_HIGH, Delivery
 from etcdpy.state.watch.event import FRAGMENTED, NO_DELETE, NO_PUT, PREV_KV, ChangeSource
+from etcdpy.state.watch.future import FutureWatchers
 from etcdpy.state.watch.interest import InterestIndex
 from etcdpy.state.watch.progress import Progress
 from etcdpy.state.watch.range_tree import OPEN_END
@@ -68,7 +67,7 @@ class WatchHub:
         self._streams: dict[int, Stream] = {}
         self._next_stream_id = 1
         self._watcher_count = 0
-        self._future: SortedDict = SortedDict()  # start revision -> {watcher: None}
+        self._future = FutureWatchers()
         self._delivery.revision = source.current_revision
 
     # -- what it is
@@ -320,34 +319,24 @@ class WatchHub:
         if cursor <= self.revision + 1:
             self._catch_up.add(watcher, cursor)
             return
-        watcher.cursor = cursor
-        watcher.state = FUTURE
-        watcher.stream.unsynced_count += 1
-        self._future.setdefault(cursor, {})[watcher] = None
+        self._future.add(watcher, cursor)
 
     def _start_future(self, first: int, last: int) -> None:
         """Revisions first..last come into being: those who waited for one of them begin."""
-        while self._future and self._future.peekitem(0)[0] <= last:
-            cursor, watchers = self._future.popitem(0)
-            for watcher in watchers:
-                watcher.stream.unsynced_count -= 1
-                watcher.state = GONE
-                if cursor == first and not watcher.stream.is_lagging:
-                    self._index.attach(watcher)
-                else:
-                    self._catch_up.add(watcher, cursor)
+        for watcher in self._future.take_started(last):
+            if watcher.cursor == first and not watcher.stream.is_lagging:
+                self._index.attach(watcher)
+            else:
+                self._catch_up.add(watcher, watcher.cursor)
 
     def _remove(self, watcher: Watcher) -> None:
         stream = watcher.stream
         if watcher.state == ATTACHED:
             self._index.detach(watcher)
+        elif watcher.state == FUTURE:
+            self._future.remove(watcher)
         else:
             stream.unsynced_count -= 1
-            if watcher.state == FUTURE:
-                watchers = self._future[watcher.cursor]
-                del watchers[watcher]
-                if not watchers:
-                    del self._future[watcher.cursor]
         watcher.state = GONE
         self._count_watchers(-1)
         if watcher.wants_progress:
@@ -378,7 +367,7 @@ class WatchHub:
             for watcher in watchers:
                 assert watcher.state != GONE
                 assert (watcher.bucket is not None) == (watcher.state == ATTACHED)
-                assert (watcher.state == FUTURE) == (watcher in self._future.get(watcher.cursor, ()))
+                assert (watcher.state == FUTURE) == self._future.holds(watcher)
         assert count == self._watcher_count
         assert self._catch_up.lagging_count == sum(stream.is_lagging for stream in self._streams.values())
 

@@ -13,6 +13,7 @@ Zero fields are left out, as proto3 does: watcher 0 has an empty id field.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from etcdpy.base.varint import encode_varint
@@ -62,11 +63,18 @@ Item = bytes | Fanout
 
 def encode_header(cluster_id: int, member_id: int, revision: int, raft_term: int) -> bytes:
     """Return the header field of a response, its tag and length included."""
-    body = b""
-    for tag, value in ((b"\x08", cluster_id), (b"\x10", member_id), (b"\x18", revision), (b"\x20", raft_term)):
-        if value:
-            body += tag + encode_varint(value)
+    body = _encode_ids(cluster_id, member_id)
+    if revision:
+        body += b"\x18" + encode_varint(revision)
+    if raft_term:
+        body += b"\x20" + encode_varint(raft_term)
     return b"\x0a" + encode_varint(len(body)) + body
+
+
+@lru_cache(maxsize=4)
+def _encode_ids(cluster_id: int, member_id: int) -> bytes:
+    ids = b"\x08" + encode_varint(cluster_id) if cluster_id else b""
+    return ids + b"\x10" + encode_varint(member_id) if member_id else ids
 
 
 def encode_id_field(watch_id: int) -> bytes:
