@@ -11,6 +11,7 @@ NOT_DIR: Final = 104
 NODE_EXIST: Final = 105
 ROOT_READ_ONLY: Final = 107
 DIR_NOT_EMPTY: Final = 108
+RAFT_INTERNAL: Final = 300
 
 MESSAGES: Final = {
     100: "Key not found",

@@ -23,9 +23,11 @@ from etcdpy.state.v2store.codec import StoreState, decode_state, encode_state
 from etcdpy.state.v2store.errors import (
     DIR_NOT_EMPTY,
     KEY_NOT_FOUND,
+    MESSAGES,
     NODE_EXIST,
     NOT_DIR,
     NOT_FILE,
+    RAFT_INTERNAL,
     ROOT_READ_ONLY,
     TEST_FAILED,
     V2Error,
@@ -117,27 +119,27 @@ class V2Store:
         return self._notify(event)
 
     def update(self, path: str, value: str, *, expire_ns: int = 0, is_refresh: bool = False) -> Event:
-        """Change the value of a file, or the time to live of either kind."""
+        """Change the value and the time to live of a file. (etcd means directories to get a new time, but fails.)"""
         path = clean_path(path)
         try:
             self._check_writable(path)
             node = self._find(path)
-            if node.is_dir() and value:
-                raise V2Error(NOT_FILE, path, self.current_index)
         except V2Error:
             self.stats.update_fail += 1
             raise
+        # etcd's statistics take an update of a directory for a success, too.
+        self.stats.update_success += 1
+        if node.is_dir():
+            if value:
+                raise V2Error(NOT_FILE, path, self.current_index)
+            raise V2Error(RAFT_INTERNAL, f"nodePath {path} : {MESSAGES[NOT_FILE]} ()", 0)
         if is_refresh:
             value = node.value
         event = self._begin(UPDATE, node)
-        if node.is_dir():
-            event.node.is_dir = True
-        else:
-            node.value = event.node.value = value
-            node.modified_index = self.current_index
+        node.value = event.node.value = value
+        node.modified_index = self.current_index
         self._set_expiration(node, expire_ns)
         node.show_expiration(event.node, self.now_ns)
-        self.stats.update_success += 1
         return self._notify(event, is_refresh)
 
     def delete(self, path: str, *, is_dir: bool = False, recursive: bool = False) -> Event:
@@ -191,8 +193,12 @@ class V2Store:
         path = clean_path(path)
         try:
             node = self._find_compared(path, prev_value=prev_value, prev_index=prev_index)
-        except V2Error:
-            self.stats.compare_and_delete_fail += 1
+        except V2Error as error:
+            if error.code in (NOT_FILE, TEST_FAILED):
+                # etcd's statistics take what is found, but not as expected, for a success.
+                self.stats.compare_and_delete_success += 1
+            else:
+                self.stats.compare_and_delete_fail += 1
             raise
         event = self._begin(COMPARE_AND_DELETE, node)
         node.detach()
@@ -298,6 +304,8 @@ class V2Store:
                 child = Node(posixpath.join(node.path, name), index, children={}, parent=node)
                 node.children[name] = child
             elif child.children is None:
+                # etcd counts this as a failed set, whatever was asked for.
+                self.stats.sets_fail += 1
                 raise V2Error(NOT_DIR, child.path, self.current_index)
             node = child
         return node
