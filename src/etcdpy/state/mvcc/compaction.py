@@ -8,7 +8,8 @@ Rules
   * Reads below R are refused from compact(R) on, so the order in which records go is nobody's business.
   * Index and backend lose a record in the same step; what a crash leaves behind, the restart reads into the index
     again, and the next run removes.
-  * The walk remembers the last key it did. Keys that come meanwhile have nothing up to R.
+  * A step is bounded: a key with a million revisions takes many. The walk remembers where it stands. Keys that come
+    meanwhile have nothing up to R.
   * A compaction that is asked for while one runs starts the walk anew with the higher R: one run finishes both.
   * A tombstone of exactly R stays (3.5.16 and newer), so that a watcher from R still learns of it.
 
@@ -53,7 +54,7 @@ class Compaction:
         self.is_running = True
 
     def step(self, batch: int) -> bool:
-        """Do about `batch` keys or removals, whichever is reached first. Return whether nothing is left."""
+        """Look at `batch` keys or remove `batch` records, whichever comes first. Return whether nothing is left."""
         if not self.is_running:
             return True
         index = self._store.index
@@ -61,14 +62,14 @@ class Compaction:
         keys = index.order.between(self._next_key, None, batch)
         removed = 0
         for key in keys:
-            dropped = index.compact(key, self._bound, self._revision)
-            self._next_key = key + b"\0"
+            dropped = index.compact(key, self._bound, self._revision, batch - removed)
             if dropped:
                 for record in dropped:
                     delete(KEY, disk_key(record))
                 removed += len(dropped)
-                if removed >= batch:
-                    break
+                if removed == batch:
+                    break  # This key may have more to lose: it is where the next step begins.
+            self._next_key = key + b"\0"
         self._store.counters.compacted_keys += removed
         if removed < batch and len(keys) < batch:
             self._finish()

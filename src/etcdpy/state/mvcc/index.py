@@ -159,10 +159,10 @@ class Index:
 
     # -- compaction
 
-    def compact(self, key: bytes, bound: bytes, main: int) -> list[bytes]:
-        """Forget what compaction at `main` makes unreachable of one key; return the records that go."""
+    def compact(self, key: bytes, bound: bytes, main: int, limit: int) -> list[bytes]:
+        """Forget what compaction at `main` makes unreachable of one key, `limit` records at most; return these."""
         history = self.histories[key]
-        left, dropped = key_history.compact(history, bound, main)
+        left, dropped = key_history.compact(history, bound, main, limit)
         if left is None:
             self._forget(key)
         elif left is not history:

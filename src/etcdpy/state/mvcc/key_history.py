@@ -112,13 +112,15 @@ def records_of(history: History) -> list[bytes]:
     return [bytes(history[at : at + RECORD_BYTES]) for at in range(HEAD_BYTES, len(history), RECORD_BYTES)]
 
 
-def compact(history: History, bound: bytes, main: int) -> tuple[History | None, list[bytes]]:
+def compact(history: History, bound: bytes, main: int, limit: int) -> tuple[History | None, list[bytes]]:
     """Return what is left after compaction at `main` (bound = bound_after(main)), None for nothing, and what goes.
 
-    Of everything up to `main` only the record in force stays; a tombstone only if it is of exactly `main`.
+    Of everything up to `main` only the record in force stays; a tombstone only if it is of exactly `main`. At most
+    `limit` records go, the oldest; with so many gone, the caller asks again. `history` is cut in place.
     """
     if type(history) is bytes:
         return history, []
+    assert type(history) is bytearray
     position = _last_before(history, bound)
     if position < 0:
         return history, []
@@ -126,12 +128,16 @@ def compact(history: History, bound: bytes, main: int) -> tuple[History | None, 
         position += RECORD_BYTES
     if position == HEAD_BYTES:
         return _shrink(history), []
+    position = min(position, HEAD_BYTES + limit * RECORD_BYTES)
     dropped = [bytes(history[at : at + RECORD_BYTES]) for at in range(HEAD_BYTES, position, RECORD_BYTES)]
     if position == len(history):
         return None, dropped
     created, offset = unpack_head(history)
-    kept = bytearray(pack_head(created, offset + len(dropped))) + history[position:]
-    return _shrink(kept), dropped
+    # Cutting from the front costs nothing, however long the history is. The head is written over what is left of the
+    # last record that goes.
+    del history[: position - HEAD_BYTES]
+    pack_head_into(history, 0, created, offset + len(dropped))
+    return _shrink(history), dropped
 
 
 def disk_key(record: bytes) -> bytes:

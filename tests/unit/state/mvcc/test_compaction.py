@@ -90,3 +90,20 @@ def test_the_tombstone_of_the_compacted_revision_stays_for_watchers(tmp_path: Pa
         finish_compaction(store)
         assert store.backend.scan(KEY, b"", encode_revision(4, 0)) == []
         assert read(store, b"a", b"\0") == [(b"b", b"")]
+
+
+def test_a_key_with_a_long_history_takes_many_steps(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for _ in range(50):
+            store.put(b"a", b"")
+        store.put(b"b", b"")
+        store.compact(50)
+        sizes = [len(store.backend.scan(KEY, b"", None))]
+        while not store.compact_step(10):
+            store.index.check_invariants()
+            assert store.index.created_and_version(b"a") == (2, 50)
+            sizes.append(len(store.backend.scan(KEY, b"", None)))
+
+        assert sizes == [51, 41, 31, 21, 11]
+        assert len(store.backend.scan(KEY, b"", None)) == 3
+        assert read(store, b"a", revision=50) == [(b"a", b"")]

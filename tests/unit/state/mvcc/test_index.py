@@ -69,7 +69,7 @@ def test_compaction_forgets_dead_keys_altogether() -> None:
     put(index, b"a", 2)
     delete(index, b"a", 3)
 
-    assert len(index.compact(b"a", bound_after(4), 4)) == 2
+    assert len(index.compact(b"a", bound_after(4), 4, 100)) == 2
 
     assert index.histories == {}
     index.check_invariants()

@@ -26,8 +26,9 @@ def made_of(*records: bytes) -> kh.History:
     return history
 
 
-def compacted(history: kh.History, main: int) -> tuple[list[bytes], list[bytes]]:
-    left, dropped = kh.compact(history, kh.bound_after(main), main)
+def compacted(history: kh.History, main: int, limit: int = 100) -> tuple[list[bytes], list[bytes]]:
+    """Compact a copy."""
+    left, dropped = kh.compact(bytearray(history), kh.bound_after(main), main, limit)
     return ([] if left is None else kh.records_of(left)), dropped
 
 
@@ -74,6 +75,17 @@ def test_compaction_keeps_the_record_in_force_and_all_later() -> None:
     assert compacted(history, 1) == (kh.records_of(history), [])
 
 
+def test_compaction_takes_the_oldest_first_when_it_is_limited() -> None:
+    history = made_of(put(2), put(4), put(6), put(8))
+
+    left, dropped = kh.compact(history, kh.bound_after(8), 8, 2)
+
+    assert left is not None and kh.records_of(left) == [put(6), put(8)]
+    assert dropped == [put(2), put(4)]
+    assert kh.created_and_version(left) == (2, 4)
+    assert compacted(left, 8, 2) == ([put(8)], [put(6)])
+
+
 def test_compaction_forgets_a_deleted_key_unless_it_died_at_that_revision() -> None:
     history = made_of(put(2), tombstone(4))
 
@@ -84,7 +96,7 @@ def test_compaction_forgets_a_deleted_key_unless_it_died_at_that_revision() -> N
 
 
 def test_compaction_keeps_version_and_creation() -> None:
-    left, _ = kh.compact(made_of(put(2), put(4), put(6)), kh.bound_after(6), 6)
+    left, _ = kh.compact(made_of(put(2), put(4), put(6)), kh.bound_after(6), 6, 100)
 
     assert left is not None and kh.created_and_version(left) == (2, 3)
 
@@ -93,7 +105,7 @@ def test_compaction_shrinks_what_is_a_single_put_again() -> None:
     history = made_of(put(2), tombstone(3), put(5))
     kh.pack_head_into(history, 0, 5, 1 - 3)
 
-    left, dropped = kh.compact(history, kh.bound_after(5), 5)
+    left, dropped = kh.compact(history, kh.bound_after(5), 5, 100)
 
     assert left == put(5) and type(left) is bytes
     assert dropped == [put(2), tombstone(3)]
