@@ -105,6 +105,17 @@ def test_a_log_goes_on_after_being_reopened(tmp_path: Path) -> None:
     assert not list(Path(directory).glob("*.tmp"))
 
 
+def test_a_segment_that_ends_early_is_cut_to_what_it_holds(tmp_path: Path) -> None:
+    """It was preallocated under another segment size, for instance by etcd itself."""
+    directory = tmp_path / "wal"
+    Wal.create(str(directory), b"meta", segment_bytes=1 << 20).close()
+    wal, _ = Wal.open(str(directory), WalSnapshot(), segment_bytes=SMALL)
+    written = [put(wal, index, 500) for index in range(1, 20)]
+    wal.close()
+    assert SMALL <= segments(directory)[0].stat().st_size < 2 * SMALL
+    assert read_contents(str(directory), WalSnapshot()).entries == written
+
+
 def test_the_next_segment_is_prepared_before_it_is_needed(tmp_path: Path) -> None:
     directory = tmp_path / "wal"
     wal = Wal.create(str(directory), b"meta", segment_bytes=SMALL)
