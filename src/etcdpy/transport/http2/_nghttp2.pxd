@@ -175,6 +175,7 @@ cdef class Session:
     cdef Stream new_stream(self, int32_t stream_id)
     cdef void link(self, Stream stream)
     cdef void unlink(self, Stream stream)
+    cdef void note_progress(self, double now)
     cdef void consume(self, size_t size)
     cdef void release_withheld(self)
     cdef void grant_waiting(self)

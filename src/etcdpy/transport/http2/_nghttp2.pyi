@@ -78,7 +78,7 @@ class Endpoint:
         preface_seconds: float,
         headers_seconds: float,
         stall_seconds: float,
-        stall_bytes: int,
+        stall_bytes: float,
         keepalive_seconds: float,
         keepalive_timeout_seconds: float,
     ) -> int:
@@ -156,6 +156,10 @@ class Session(asyncio.Protocol):
     def held_bytes(self) -> int: ...
     @property
     def queued_bytes(self) -> int: ...
+    @property
+    def pending_bytes(self) -> int: ...
+    @property
+    def reserved_bytes(self) -> int: ...
     @property
     def settings_received(self) -> bool: ...
     def connection_made(self, transport: Any) -> None: ...

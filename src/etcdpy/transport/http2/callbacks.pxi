@@ -290,6 +290,21 @@ cdef int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t error,
     return 0
 
 
+cdef int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int code, void *me) noexcept:
+    """A client's request that nghttp2 had queued and will not send (GOAWAY, cancelled): no stream, hence no close event."""
+    cdef Session session = <Session>me
+    cdef PyObject *at = session.first_open
+    if frame.hd.type != HEADERS or session.endpoint.server:
+        return 0
+    while at != NULL:
+        if (<Stream>at).id == frame.hd.stream_id:
+            nghttp2_session_set_stream_user_data(h2, frame.hd.stream_id, NULL)
+            call_closed(session, <Stream>at, REFUSED_STREAM)
+            return 0
+        at = (<Stream>at).next_open
+    return 0
+
+
 cdef void call_closed(Session session, Stream call, uint32_t error) noexcept:
     """nghttp2 knows the stream no more: close its accounts, tell its handler."""
     call.gone = True
@@ -351,6 +366,7 @@ cdef int make_callbacks() except -1:
     nghttp2_session_callbacks_set_on_frame_send_callback(CALLBACKS, on_frame_send)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(CALLBACKS, on_invalid_frame)
     nghttp2_session_callbacks_set_on_stream_close_callback(CALLBACKS, on_stream_close)
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(CALLBACKS, on_frame_not_send)
     nghttp2_session_callbacks_set_unpack_extension_callback(CALLBACKS, on_unpack_extension)
     return 0
 

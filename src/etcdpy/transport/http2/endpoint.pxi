@@ -143,11 +143,12 @@ cdef class Endpoint:
         return len(late)
 
     def sweep(self, double now, *, double preface_seconds, double headers_seconds, double stall_seconds,
-              size_t stall_bytes, double keepalive_seconds, double keepalive_timeout_seconds):
+              double stall_bytes, double keepalive_seconds, double keepalive_timeout_seconds):
         """Drop connections that broke a deadline, ping those that are silent; return how many were dropped."""
         cdef Session session
         cdef long dropped = 0
         for session in list(self.live):
+            session.note_progress(now)
             if not session.settings_received and now - session.made_at > preface_seconds:
                 session.abort("no preface and SETTINGS in time")
             elif session.in_headers and now - session.headers_at > headers_seconds:

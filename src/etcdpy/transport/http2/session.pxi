@@ -1,4 +1,5 @@
 # One connection: an asyncio protocol whose state machine is nghttp2.
+# Longer than 500 lines because Cython wants all methods of a class in one place.
 
 
 cdef class Session:
@@ -79,6 +80,9 @@ cdef class Session:
         self.dirty = was_dirty
         self.flush()
         if not self.writable:
+            if self.doomed:
+                # The GOAWAY will not get through to somebody who does not read.
+                self.abort(self.last_error or "terminated")
             self.maybe_pause_reading()
 
     def input_failed(self, int code):
@@ -279,6 +283,15 @@ cdef class Session:
             self.last_error = "too many pings"
             self.terminate(ENHANCE_YOUR_CALM, b"too_many_pings")
 
+    cdef void note_progress(self, double now):
+        """What moved since the last sweep: read clocks here, not per frame."""
+        if self.reads != self.swept_reads:
+            self.swept_reads = self.reads
+            self.last_read = now
+        if self.data_frames != self.swept_data_frames or self.queued_bytes == 0:
+            self.swept_data_frames = self.data_frames
+            self.last_progress = now
+
     # ---- windows
 
     cdef void consume(self, size_t size):
@@ -455,10 +468,6 @@ cdef class Session:
             size = PyBytes_GET_SIZE(message) + 5
             if not call.gone:
                 call.unhold(size)
-            if call.reserved and call.partial == NULL:
-                # Its window stays as large as it was granted: nghttp2 cannot shrink one without confusing its accounts.
-                # What such streams send without a reserve is bounded by held_bytes_max.
-                call.release_reserve()
             if wants_more(call):
                 message = call.inflated(message, compressed)
                 if message is not None:

@@ -1,4 +1,5 @@
 # One call: its head, the messages coming in, and the accounts it keeps with its session.
+# Longer than 500 lines because Cython wants all methods of a class in one place.
 
 import cython
 
@@ -155,6 +156,9 @@ cdef class Stream:
         self.prefix_have = 0
         self.partial_need = 0
         self.partial_have = 0
+        # The window stays as large as it was granted: nghttp2 cannot shrink one without confusing its accounts. What
+        # such a stream sends later without a reserve is bounded by held_bytes_max.
+        self.release_reserve()
         if self.method is not None:
             self.method.messages_received += 1
             self.method.bytes_received += size
@@ -169,7 +173,6 @@ cdef class Stream:
             return 0
         self.message = message
         self.ignoring = True
-        self.release_reserve()
         if session.endpoint.server:
             self.pending = size
             session.pending_bytes += size
