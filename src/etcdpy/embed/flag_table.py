@@ -127,7 +127,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("grpc-keepalive-interval", "duration", "2h", MEMBER, WORKS, "Time between two pings from server to client (0s: none)."),
     Flag("grpc-keepalive-timeout", "duration", "20s", MEMBER, WORKS, "Time to wait for a ping's answer before the connection is closed (0s: for ever)."),
     Flag("socket-reuse-port", "bool", "false", MEMBER, WORKS, "Set SO_REUSEPORT, so that a port in use can be bound once more."),
-    Flag("socket-reuse-address", "bool", "false", MEMBER, WORKS, "Set SO_REUSEADDR, so that an address in TIME_WAIT can be bound."),
+    Flag("socket-reuse-address", "bool", "false", MEMBER, HARMLESS, "Set SO_REUSEADDR, so that an address in TIME_WAIT can be bound.", note="It is always set."),
     Flag("raft-read-timeout", "duration", "5s", MEMBER, HARMLESS, "Read timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
     Flag("raft-write-timeout", "duration", "5s", MEMBER, HARMLESS, "Write timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
     # --- Clustering
@@ -143,7 +143,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("discovery-srv-name", "string", "", CLUSTERING, LATER, "Suffix of the SRV names that are asked for.", note=_DISCOVERY),
     Flag("strict-reconfig-check", "bool", "true", CLUSTERING, HARMLESS, "Refuse membership changes that would lose the quorum.", note="Membership cannot be changed yet."),
     Flag("pre-vote", "bool", "true", CLUSTERING, WORKS, "Ask before an election whether it could be won."),
-    Flag("auto-compaction-retention", "string", "0", CLUSTERING, WORKS, "How much history to keep: a duration or a number of revisions (0: all)."),
+    Flag("auto-compaction-retention", "string", "0", CLUSTERING, LATER, "How much history to keep: a duration or a number of revisions (0: all).", note="Automatic compaction comes later."),
     Flag("auto-compaction-mode", "string", "periodic", CLUSTERING, WORKS, "Meaning of the retention: 'periodic' is a duration, hours when no unit is given; 'revision' counts revisions."),
     Flag("enable-v2", "bool", "false", CLUSTERING, LATER, "Serve the v2 API.", note=_V2),
     Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note=_V2),
@@ -179,7 +179,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("auth-token-ttl", "uint", "300", AUTH, HARMLESS, "Seconds for which a token is valid.", "auth_token_ttl_seconds", note="Users and roles come later."),
     # --- Profiling and Monitoring
     Flag("enable-pprof", "bool", "false", MONITORING, LATER, "Serve profiles below /debug/pprof/.", note="Profiles come later."),
-    Flag("metrics", "string", "basic", MONITORING, WORKS, "'extensive' adds a histogram of handling times per gRPC method."),
+    Flag("metrics", "string", "basic", MONITORING, HARMLESS, "'extensive' adds a histogram of handling times per gRPC method.", note="Handling times are not measured yet."),
     Flag("listen-metrics-urls", "urls", "", MONITORING, WORKS, "Further URLs that serve /metrics and the health endpoints only.", note=_HTTP_ONLY),
     # --- Logging
     Flag("logger", "string", "zap", LOGGING, WORKS, "Shape of the log; only 'zap' exists."),
@@ -213,7 +213,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("experimental-peer-skip-client-san-verification", "bool", "false", EXPERIMENTAL, LATER, "Do not compare peers' addresses with their certificates.", key="-", note=_TLS),
     Flag("experimental-watch-progress-notify-interval", "duration", "10m", EXPERIMENTAL, WORKS, "Time between two progress notifications of an idle watch."),
     Flag("experimental-downgrade-check-time", "duration", "5s", EXPERIMENTAL, HARMLESS, "Time between two looks at a running downgrade.", note="Downgrades come with clusters of several members."),
-    Flag("experimental-warning-apply-duration", "duration", "100ms", EXPERIMENTAL, WORKS, "Applying an entry for longer than this is worth a warning."),
+    Flag("experimental-warning-apply-duration", "duration", "100ms", EXPERIMENTAL, HARMLESS, "Applying an entry for longer than this is worth a warning.", note="Entries are applied in batches and not timed one by one yet."),
     Flag("experimental-warning-unary-request-duration", "duration", "300ms", EXPERIMENTAL, HARMLESS, "Serving a request for longer than this is worth a warning.", note="Requests are not timed one by one yet."),
     Flag("experimental-txn-mode-write-with-shared-buffer", "bool", "true", EXPERIMENTAL, HARMLESS, "How a transaction's checks read the store.", note="Our transactions always read the one live buffer."),
     Flag("experimental-bootstrap-defrag-threshold-megabytes", "uint", "0", EXPERIMENTAL, HARMLESS, "Defragment at the start when that frees at least so much (0: never).", "bootstrap_defrag_threshold_megabytes", note="Not done at start; the store can be defragmented while it serves."),
@@ -224,7 +224,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     # --- What 3.6 added
     Flag("snapshot-catchup-entries", "uint64", "5000", NEWER, WORKS, "Entries kept behind a snapshot for slow followers."),
     Flag("watch-progress-notify-interval", "duration", "10m", NEWER, WORKS, "Time between two progress notifications of an idle watch."),
-    Flag("warning-apply-duration", "duration", "100ms", NEWER, WORKS, "Applying an entry for longer than this is worth a warning."),
+    Flag("warning-apply-duration", "duration", "100ms", NEWER, HARMLESS, "Applying an entry for longer than this is worth a warning.", note="Entries are applied in batches and not timed one by one yet."),
     Flag("warning-unary-request-duration", "duration", "300ms", NEWER, HARMLESS, "Serving a request for longer than this is worth a warning.", note="Requests are not timed one by one yet."),
     Flag("compaction-batch-limit", "int", "1000", NEWER, WORKS, "Revisions that one step of a compaction deletes."),
     Flag("compaction-sleep-interval", "duration", "10ms", NEWER, WORKS, "Pause between two steps of a compaction."),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from etcdpy.embed.config import Config
-from etcdpy.embed.flag_table import BY_NAME, FLAGS, LATER, SECTIONS, Flag, setting_flags
+from etcdpy.embed.flag_table import BY_NAME, FLAGS, LATER, SECTIONS, WORKS, Flag, setting_flags
 from etcdpy.embed.flags import parse_value
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -40,6 +41,16 @@ def test_flags_of_one_setting_promise_the_same() -> None:
 
 def test_what_does_not_work_yet_says_why() -> None:
     assert [flag.name for flag in FLAGS if flag.support == LATER and not flag.note] == []
+
+
+def test_a_flag_that_works_is_read_by_something() -> None:
+    """A setting that nobody reads would be taken and then silently not done."""
+    source = REPOSITORY / "src" / "etcdpy"
+    machinery = {source / "embed" / name for name in ("banner.py", "flag_table.py", "assemble.py")}
+    texts = [path.read_text() for path in source.rglob("*.py") if path not in machinery]
+    read = set(re.findall(r"(?:(?<=config\.)|(?<=self\.))\w+", "\n".join(texts)))
+
+    assert [flag.name for flag in setting_flags() if flag.support == WORKS and flag.config_field not in read] == []
 
 
 def test_the_documentation_is_fresh() -> None:

@@ -133,10 +133,8 @@ def _check(config: Config, arguments: Sequence[str], log: logging.Logger, *, pat
     fault = _find_start_fault(config)
     try:
         check_config(config)
-        # A TLS URL without a certificate is first of all wrong, and only then not supported yet.
-        check_support(
-            config if fault is None else dataclasses.replace(config, listen_peer_urls=(), listen_client_urls=())
-        )
+        # What is wrong is first of all wrong, and only then not supported yet.
+        check_support(config if fault is None else _without_faults(config))
     except ConfigError as error:
         _refuse(log, arguments, error)
         raise Exit(EXIT_REFUSED) from None
@@ -164,6 +162,11 @@ def _find_start_fault(config: Config) -> StartError | None:
     except StartError as error:
         return error
     return None
+
+
+def _without_faults(config: Config) -> Config:
+    """Return the settings without those that `check_start` looks at."""
+    return dataclasses.replace(config, listen_peer_urls=(), listen_client_urls=(), auto_compaction_retention="0")
 
 
 def _check_place(config: Config, log: logging.Logger) -> None:
