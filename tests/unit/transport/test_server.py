@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import subprocess
 import sys
 import threading
@@ -177,10 +178,8 @@ def test_blocking_client_enforces_its_deadline(server: RunningServer) -> None:
 
 
 def test_clients_say_unavailable_when_nobody_listens() -> None:
-    listener = Listener("127.0.0.1", 0, asyncio.Protocol, loop=asyncio.new_event_loop())
-    listener.bind()
-    port = listener.port
-    listener.close()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
 
     with pytest.raises(EtcdError, match="connection refused") as raised:
         BlockingChannel(f"127.0.0.1:{port}").unary(b"/x/y", b"")
