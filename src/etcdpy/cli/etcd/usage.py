@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from etcdpy.base.version import GIT_SHA, VERSION
-from etcdpy.embed.flag_table import FLAGS, SECTIONS, UNSAFE
+from etcdpy.embed.flag_table import FLAGS, SECTIONS
 
 USAGE: Final = """Usage:
 
@@ -40,7 +40,6 @@ def flags_text() -> str:
 
 
 def _section_text(section: str) -> str:
-    assert UNSAFE in SECTIONS
     return "".join(
         f"  --{flag.name} '{flag.shown_default}'\n    {flag.help}\n" for flag in FLAGS if flag.section == section
     )
