@@ -175,6 +175,7 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
         v2store=recovered.v2store,
         wal=recovered.wal,
         snapshotter=recovered.snapshotter,
+        member=member,
         raft_storage=raft_storage,
         disk=disk,
         on_failure=driver.fail,

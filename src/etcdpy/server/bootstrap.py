@@ -130,6 +130,7 @@ def _encode_add_node(member: ClusterMember) -> bytes:
 
 
 def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) -> Recovered:
+    snapshotter.remove_orphans()
     snapshot = snapshotter.load_newest_available(valid_snapshot_entries(str(folders.wal))) or Snapshot()
     v2store = V2Store()
     if not snapshot.is_empty():

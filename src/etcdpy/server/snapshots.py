@@ -18,6 +18,7 @@ from etcdpy.base.log import log_info
 from etcdpy.pb.raft_values import ConfState, Snapshot
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.disk import DiskThread
+from etcdpy.server.member import Member
 from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.snap import Snapshotter
@@ -39,6 +40,7 @@ class SnapshotKeeper:
         v2store: V2Store,
         wal: Wal,
         snapshotter: Snapshotter,
+        member: Member,
         raft_storage: MemoryStorage,
         disk: DiskThread,
         on_failure: Callable[[BaseException], None],
@@ -53,6 +55,7 @@ class SnapshotKeeper:
         self._v2store = v2store
         self._wal = wal
         self._snapshotter = snapshotter
+        self._member = member
         self._raft_storage = raft_storage
         self._disk = disk
         self._on_failure = on_failure
@@ -85,11 +88,16 @@ class SnapshotKeeper:
             self._backend.commit_soon()
             return
         self._waiting = None
-        # The record joins the chain now, on the loop; the disk thread writes it after the file, in its turn.
+        # The records join the chain now, on the loop; the disk thread writes them after the file, in its turn. A
+        # snapshot counts only when the log says that it is committed, so the commit index may not wait any longer.
+        deferred = self._member.take_deferred()
+        commit = self._wal.encode([], deferred.hard_state) if deferred is not None else None
         record = self._wal.encode_snapshot(WalSnapshot(snapshot.index, snapshot.term, snapshot.conf_state))
 
         def write() -> None:
             self._snapshotter.save(snapshot)
+            if commit is not None:
+                self._wal.persist(commit)
             self._wal.persist(record)
             self._wal.release_lock_to(snapshot.index)
 

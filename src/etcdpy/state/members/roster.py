@@ -70,9 +70,7 @@ class Roster:
 
     def add_member(self, member: Member, *, mirror: bool) -> None:
         path = f"{MEMBERS_PREFIX}/{format_id(member.id)}"
-        self._v2store.set(f"{path}/raftAttributes", member.raft_attributes_json())
-        if member.is_started:
-            self._v2store.set(f"{path}/attributes", member.attributes_json())
+        self._v2store.create(f"{path}/raftAttributes", member.raft_attributes_json())
         self._keep(member, mirror=mirror)
 
     def remove_member(self, member_id: int, *, mirror: bool) -> None:
@@ -80,7 +78,7 @@ class Roster:
         if member_id in self._members:
             self._v2store.delete(f"{MEMBERS_PREFIX}/{name}", recursive=True)
             del self._members[member_id]
-        self._v2store.set(f"{REMOVED_PREFIX}/{name}", "")
+        self._v2store.create(f"{REMOVED_PREFIX}/{name}", "")
         self._removed.add(member_id)
         if mirror:
             self._backend.delete(buckets.MEMBERS, name.encode())
@@ -105,7 +103,7 @@ class Roster:
         if member is None:
             raise InvariantError(f"peer URLs of member {changed.id:x}, which the roster has never seen")
         member = member.with_peer_urls(changed.peer_urls)
-        self._v2store.set(f"{MEMBERS_PREFIX}/{format_id(member.id)}/raftAttributes", member.raft_attributes_json())
+        self._v2store.update(f"{MEMBERS_PREFIX}/{format_id(member.id)}/raftAttributes", member.raft_attributes_json())
         self._keep(member, mirror=mirror)
 
     def set_version(self, version: str, *, mirror: bool) -> None:
