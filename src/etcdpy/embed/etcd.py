@@ -19,11 +19,11 @@ from typing import Final
 
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
-from etcdpy.api.v3.tasks import TaskOwner
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.base.version import VERSION
+from etcdpy.embed.banner import log_closed, log_listeners, log_serving, log_starting
 from etcdpy.embed.config import Config
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
@@ -53,7 +53,6 @@ class Etcd:
         self._muxes: list[Mux] = []
         self._http_servers: list[HttpServer] = []
         self._grpc: GrpcServer | None = None
-        self._tasks: TaskOwner | None = None
         self._node: Node | None = None
         self._is_stopped = False
 
@@ -85,6 +84,7 @@ class Etcd:
 
     async def _start(self) -> None:
         config, log = self.config, self._log
+        log_starting(log, config, member_initialized=config.has_wal)
         node = self._node = build_node(config, log, self._loop)
         log_info(
             log,
@@ -93,8 +93,7 @@ class Etcd:
             local_server_version=VERSION,
             cluster_version=node.roster.version or "to_be_decided",
         )
-        self._tasks = TaskOwner(on_failure=node.driver.fail)
-        api = build_grpc_api(node, self._tasks, GuardedScheduler(self._loop, node.driver))
+        api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
         node.housekeeper.watch_feed = api.watch
         self._build_servers(node, api)
         node.driver.start(node.service)
@@ -137,7 +136,7 @@ class Etcd:
     # -- listeners
 
     def _bind(self) -> None:
-        log_info(self._log, "configuring client listeners", listen_client_urls=list(self.config.listen_client_urls))
+        log_listeners(self._log, self.config)
         urls = (
             *self.config.listen_client_urls,
             *self.config.listen_client_http_urls,
@@ -212,16 +211,7 @@ class Etcd:
         ):
             await listener.start()
             log_info(self._log, "serving peer traffic", address=parse_url(url).host)
-        log_info(
-            self._log,
-            "now serving peer/client/metrics",
-            local_member_id=format_id(self.node.member_id),
-            initial_advertise_peer_urls=list(config.initial_advertise_peer_urls),
-            listen_peer_urls=list(config.listen_peer_urls),
-            advertise_client_urls=list(config.advertise_client_urls),
-            listen_client_urls=list(config.listen_client_urls),
-            listen_metrics_urls=list(config.listen_metrics_urls),
-        )
+        log_serving(self._log, config, local_member_id=format_id(self.node.member_id))
 
     async def _listen_to_clients(self) -> None:
         config = self.config
@@ -259,15 +249,14 @@ class Etcd:
             self._grpc.close_gracefully()
         for server in self._http_servers:
             server.close_gracefully()
-        if self._tasks is not None:
-            await self._tasks.close()
+        await node.tasks.close()
         node.housekeeper.stop()
         node.compactions.stop()
         await self._wait_quiet(node)
         for server in self._http_servers:
             server.abort()
         node.close()
-        log_info(self._log, "closed etcd server", name=self.config.name, data_dir=str(self.config.data_path))
+        log_closed(self._log, self.config)
 
     async def _wait_quiet(self, node: Node) -> None:
         give_up = self._loop.time() + STOP_SECONDS_MAX

@@ -143,7 +143,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("discovery-srv-name", "string", "", CLUSTERING, LATER, "Suffix of the SRV names that are asked for.", note=_DISCOVERY),
     Flag("strict-reconfig-check", "bool", "true", CLUSTERING, HARMLESS, "Refuse membership changes that would lose the quorum.", note="Membership cannot be changed yet."),
     Flag("pre-vote", "bool", "true", CLUSTERING, WORKS, "Ask before an election whether it could be won."),
-    Flag("auto-compaction-retention", "string", "0", CLUSTERING, LATER, "How much history to keep: a duration or a number of revisions (0: all).", note="Automatic compaction comes later."),
+    Flag("auto-compaction-retention", "string", "0", CLUSTERING, WORKS, "How much history to keep: a duration or a number of revisions (0: all)."),
     Flag("auto-compaction-mode", "string", "periodic", CLUSTERING, WORKS, "Meaning of the retention: 'periodic' is a duration, hours when no unit is given; 'revision' counts revisions."),
     Flag("enable-v2", "bool", "false", CLUSTERING, LATER, "Serve the v2 API.", note=_V2),
     Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note=_V2),

@@ -12,7 +12,7 @@ from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
-from etcdpy.api.v3.tasks import TaskOwner
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
 from etcdpy.server.renewals import LocalRenewer

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 
 from etcdpy.base.ids import RequestIdGenerator, format_id
 from etcdpy.base.log import Duration, log_info, named
+from etcdpy.embed.auto_compaction import read_auto_compaction
 from etcdpy.embed.config import Config
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
+from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.bootstrap import Folders, Identity, Recovered, check_backend, prepare_backend, recover
 from etcdpy.server.compactions import CompactionRunner
+from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
 from etcdpy.server.loop import MemberLoop
@@ -32,6 +35,7 @@ from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.quota import Quota
 from etcdpy.server.service import Service
 from etcdpy.server.snapshots import SnapshotKeeper
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
 from etcdpy.state.lease.lessor import Lessor, minimum_ttl_seconds
@@ -67,6 +71,7 @@ class Node:
     housekeeper: Housekeeper
     compactions: CompactionRunner
     maintenance: Maintenance
+    tasks: TaskOwner
     metrics: MetricsSource
     quota: Quota
     request_ids: RequestIdGenerator
@@ -156,6 +161,7 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
         request_bytes_max=config.max_request_bytes,
         timeout_seconds=config.request_timeout_seconds,
     )
+    tasks = TaskOwner(on_failure=driver.fail)
     compactions = CompactionRunner(
         loop=loop,
         store=store,
@@ -193,6 +199,8 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
         roster=roster,
         snapshots=snapshots,
         compactions=compactions,
+        auto_compaction=_make_auto_compaction(config, service, tasks, log, loop.time()),
+        tasks=tasks,
         conf_state=recovered.snapshot.conf_state,
         member_id=member_id,
         election_timeout_seconds=config.election_timeout_ms / 1000,
@@ -232,11 +240,20 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
         housekeeper=housekeeper,
         compactions=compactions,
         maintenance=maintenance,
+        tasks=tasks,
         metrics=metrics,
         quota=quota,
         request_ids=request_ids,
         clock=loop.time,
     )
+
+
+def _make_auto_compaction(
+    config: Config, service: Service, tasks: TaskOwner, log: logging.Logger, now: float
+) -> AutoCompaction | None:
+    wanted = read_auto_compaction(config)
+    compactor = make_compactor(period_seconds=wanted.period_seconds, revisions=wanted.revisions, now=now)
+    return None if compactor is None else AutoCompaction(compactor, service, tasks, log)
 
 
 def _identity(config: Config) -> Identity:

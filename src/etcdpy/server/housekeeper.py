@@ -21,11 +21,13 @@ from etcdpy.base.log import log_error, log_info, log_warn
 from etcdpy.base.version import CLUSTER_VERSION
 from etcdpy.pb import raft_pb2, rpc_pb2
 from etcdpy.pb.raft_values import ConfState, Entry
+from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.service import Service
 from etcdpy.server.snapshots import SnapshotKeeper
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Applier, Result
 from etcdpy.state.lease.expiry import RevokePacer
@@ -59,6 +61,8 @@ class Housekeeper:
         roster: Roster,
         snapshots: SnapshotKeeper,
         compactions: CompactionRunner,
+        auto_compaction: AutoCompaction | None,
+        tasks: TaskOwner,
         conf_state: ConfState,
         member_id: int,
         election_timeout_seconds: float,
@@ -76,13 +80,14 @@ class Housekeeper:
         self._roster = roster
         self._snapshots = snapshots
         self._compactions = compactions
+        self._auto_compaction = auto_compaction
+        self._tasks = tasks
         self._conf_state = conf_state
         self._member_id = member_id
         self._election_timeout_seconds = election_timeout_seconds
         self._tick_seconds = tick_seconds
         self._log = log
         self._pacer = RevokePacer(lessor)
-        self._revokes: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopped = False
         self.leader_changes_seen = 0
@@ -102,8 +107,6 @@ class Housekeeper:
         self._is_stopped = True
         for timer in self._timers:
             timer.cancel()
-        for revoke in self._revokes:
-            revoke.cancel()
 
     def _every(self, seconds: float, chore: Callable[[], None]) -> None:
         slot = len(self._timers)
@@ -145,6 +148,8 @@ class Housekeeper:
             self._lessor.promote(now, self._election_timeout_seconds)
         else:
             self._lessor.demote()
+        if self._auto_compaction is not None:
+            self._auto_compaction.set_leading(is_self)
         if leader_id:
             self.has_leader.set()
         else:
@@ -226,14 +231,14 @@ class Housekeeper:
         self._service.expire(now)
         if self.watch_feed is not None:
             self.watch_feed.tick(now)
+        if self._auto_compaction is not None:
+            self._auto_compaction.tick(now, self._store.current_revision)
         self._propose_revokes(now)
         self._propose_checkpoints(now)
 
     def _propose_revokes(self, now: float) -> None:
         for lease_id in self._pacer.take_due(now):
-            task = self._loop.create_task(self._revoke(lease_id))
-            self._revokes.add(task)
-            task.add_done_callback(self._revokes.discard)
+            self._tasks.start(self._revoke(lease_id))
 
     async def _revoke(self, lease_id: int) -> None:
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 from prometheus_client.core import Metric

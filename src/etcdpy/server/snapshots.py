@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from etcdpy.base.log import log_info
 from etcdpy.pb.raft_values import ConfState, Snapshot
@@ -23,6 +24,9 @@ from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.snap import Snapshotter
 from etcdpy.storage.wal import Wal, WalSnapshot
+
+# Entries worth one pass over the list that holds them.
+SHORTEN_ENTRIES_MIN: Final = 5_000
 
 
 class SnapshotKeeper:
@@ -65,7 +69,10 @@ class SnapshotKeeper:
 
     def consider(self, applied_index: int, term: int, conf_state: ConfState) -> None:
         """Begin a snapshot at `applied_index` when enough was applied since the last one."""
-        if applied_index - self._last_index <= self._snapshot_count or self._is_busy:
+        if self._is_busy:
+            return
+        if applied_index - self._last_index <= self._snapshot_count:
+            self._maybe_shorten(applied_index, conf_state)
             return
         self._is_busy = True
         log_info(
@@ -78,6 +85,14 @@ class SnapshotKeeper:
         self._last_index = applied_index
         self._waiting = Snapshot(self._v2store.save(), applied_index, term, conf_state)
         self._backend.commit_soon()
+
+    def _maybe_shorten(self, applied_index: int, conf_state: ConfState) -> None:
+        """Forget, in memory, entries that nobody will ask for: without followers nobody lags behind."""
+        if len(conf_state.voters) != 1 or conf_state.learners or conf_state.voters_outgoing:
+            return
+        kept_from = applied_index - self._catchup_entries
+        if kept_from - self._raft_storage.first_index() >= SHORTEN_ENTRIES_MIN:
+            self._raft_storage.compact(kept_from)
 
     def poll(self) -> None:
         """Write the snapshot that waits, once the backend is on disk up to it."""

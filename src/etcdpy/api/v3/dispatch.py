@@ -12,9 +12,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.api.v3.tasks import TaskOwner
 from etcdpy.base.errors import INTERNAL, EtcdError
 from etcdpy.server.service import Service
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.applier import Result
 from etcdpy.transport.grpc.call import Call
 

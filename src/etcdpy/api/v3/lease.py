@@ -11,8 +11,8 @@ from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.pb import rpc_pb2
-from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.lease.lessor import Lessor
 from etcdpy.transport.grpc.call import Call
 
 _POSITIVE_INT64 = (1 << 63) - 1

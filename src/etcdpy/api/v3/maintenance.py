@@ -6,11 +6,11 @@ import asyncio
 
 from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.api.v3.tasks import TaskOwner
 from etcdpy.base.errors import BadLeaderTransferee, EtcdError, NotLeader
 from etcdpy.pb import rpc_pb2
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.service import Service
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.transport.grpc.call import Call, StreamHandler
 
