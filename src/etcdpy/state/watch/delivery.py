@@ -62,6 +62,13 @@ class Delivery:
         stream.outbox.append(item)
         stream.outbox_bytes += size
 
+    def drop(self, stream: Stream) -> None:
+        """The stream was closed: nobody wants what is in its outbox."""
+        if stream.outbox:
+            self.filled.remove(stream)
+            stream.outbox = []
+            stream.outbox_bytes = 0
+
     def deliver(self, changes: Sequence[Change], cohort: Collection[Stream] | None) -> None:
         """Tell attached watchers of `changes`: those of `cohort`, or of all streams that do not lag."""
         head = self.header()

@@ -135,6 +135,7 @@ class WatchHub:
             self._catch_up.widest = max((len(other.watchers) for other in self._streams.values()), default=1) or 1
         stream.watchers = {}
         stream.waiting = []
+        self._delivery.drop(stream)
         self._catch_up.forget(stream)
 
     def block(self, stream_id: int) -> None:
@@ -258,8 +259,7 @@ class WatchHub:
         for stream in filled:
             outbox, stream.outbox = stream.outbox, []
             stream.outbox_bytes = 0
-            if not stream.is_closed:
-                output.append((stream.stream_id, outbox))
+            output.append((stream.stream_id, outbox))
         return output
 
     # -- inside

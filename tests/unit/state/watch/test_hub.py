@@ -545,3 +545,19 @@ def test_changes_given_while_nobody_watched_are_read_from_the_store() -> None:
     bench.settle()
 
     assert bench.lines(stream) == ["rev=2 w0 created", "rev=2 w0 put:a=2@2"]
+
+
+def test_stream_closed_with_output_left_does_not_lag_for_ever() -> None:
+    bench = Bench()
+    stream, other = bench.open(), bench.open()
+    for each in (stream, other):
+        bench.create(each)
+    bench.store.put(b"a", b"x" * 1_300_000)
+    bench.notify()
+    bench.hub.close_stream(stream)
+    for _ in range(5):
+        bench.store.put(b"a", b"x" * 1_300_000)
+    bench.notify()
+    bench.hub.check_invariants()
+    bench.settle()
+    assert bench.hub.unsynced_count == 0
