@@ -43,7 +43,7 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 
 # What an installation was made from: the stamp holds it, so that an unchanged checkout costs nothing.
-state=$(cat pyproject.toml setup.py src/etcdpy/transport/http2/*.pyx src/etcdpy/transport/http2/*.pxd tools/setup.sh 2>/dev/null | sha256sum)
+state=$(cat pyproject.toml setup.py src/etcdpy/transport/http2/*.p[yx][xdi] tools/setup.sh 2>/dev/null | sha256sum)
 stamp=.venv/.etcdpy-$want
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$state" ]; then
   extra=

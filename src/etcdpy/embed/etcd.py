@@ -15,12 +15,13 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import format_id
+from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.base.version import VERSION
 from etcdpy.embed.banner import log_closed, log_listeners, log_serving, log_starting
@@ -55,6 +56,7 @@ class Etcd:
         self._grpc: GrpcServer | None = None
         self._node: Node | None = None
         self._is_stopped = False
+        self._previous_exception_handler: Any = None
 
     @property
     def node(self) -> Node:
@@ -96,6 +98,7 @@ class Etcd:
         api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
         node.housekeeper.watch_feed = api.watch
         self._build_servers(node, api)
+        self._watch_over_callbacks(node.driver)
         node.driver.start(node.service)
         node.housekeeper.start()
         if node.store.is_compacting:
@@ -108,6 +111,22 @@ class Etcd:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+
+    def _watch_over_callbacks(self, driver: MemberLoop) -> None:
+        """What a callback of this loop raises is logged and forgotten by default. Ours ends the member."""
+        previous = self._loop.get_exception_handler()
+
+        def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if isinstance(error, InvariantError | StorageError):
+                driver.fail(error)
+            if previous is not None:
+                previous(loop, context)
+            else:
+                loop.default_exception_handler(context)
+
+        self._loop.set_exception_handler(handle)
+        self._previous_exception_handler = previous
 
     async def _publish(self, node: Node) -> None:
         publishing = self._loop.create_task(
@@ -256,6 +275,7 @@ class Etcd:
         for server in self._http_servers:
             server.abort()
         node.close()
+        self._loop.set_exception_handler(self._previous_exception_handler)
         log_closed(self._log, self.config)
 
     async def _wait_quiet(self, node: Node) -> None:
