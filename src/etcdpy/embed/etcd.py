@@ -96,7 +96,7 @@ class Etcd:
             cluster_version=node.roster.version or "to_be_decided",
         )
         api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
-        node.housekeeper.watch_feed = api.watch
+        node.housekeeper.watch_feed = api
         self._build_servers(node, api)
         self._watch_over_callbacks(node.driver)
         node.driver.start(node.service)

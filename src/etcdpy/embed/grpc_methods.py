@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etcdpy.api.v3.cluster import ClusterApi
@@ -16,6 +17,7 @@ from etcdpy.server.tasks import TaskOwner
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
 from etcdpy.server.renewals import LocalRenewer
+from etcdpy.state.mvcc.change import Change
 from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
 
 Methods = dict[bytes, UnaryMethod | StreamMethod]
@@ -27,6 +29,20 @@ class GrpcApi:
 
     methods: Methods
     watch: WatchApi
+    keep_alive: LeaseKeepAliveApi
+
+    # -- server.housekeeper.WatchFeed
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        self.watch.publish(changes)
+
+    def tick(self, now: float) -> None:
+        self.watch.tick(now)
+        self.keep_alive.tick()
+
+    def cut_leaderless(self) -> None:
+        self.watch.cut_leaderless()
+        self.keep_alive.cut_leaderless()
 
 
 def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcApi:
@@ -69,4 +85,4 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
     }
-    return GrpcApi(methods=methods, watch=watch)
+    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive)

@@ -108,10 +108,8 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
         are_checkpoints_persisted=config.enable_lease_checkpoint_persist,
     )
     store = Store(backend, lessor)
-    lessor.bind(store)
     store.restore()
-    for lease_id, key in store.lease_attachments():
-        lessor.attach(lease_id, key)
+    lessor.bind(store)
     log_info(log, "kvstore restored", current_rev=store.current_revision)
     alarms = AlarmStore(backend)
     roster = Roster(recovered.v2store, backend, cluster_id=cluster_id)

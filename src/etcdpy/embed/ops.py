@@ -100,6 +100,7 @@ def _refresh_state(source: MetricsSource, node: Node) -> None:
     source.current_revision = store.current_revision
     source.compact_revision = store.compact_revision
     source.keys_total = store.keys_total
+    source.events_total = hub.events_sent
     source.watcher_total = hub.watcher_count
     source.watch_stream_total = hub.stream_count
     source.slow_watcher_total = hub.unsynced_count

@@ -39,6 +39,8 @@ from etcdpy.state.watch.hub import WatchHub
 
 # How often things that are not urgent are looked at: overdue requests, leases, progress notifications.
 CHORES_SECONDS: Final = 0.1
+# Election timeouts without a leader after which streams that asked for one are cut (upstream: maxNoLeaderCnt).
+LEADERLESS_ELECTIONS_MAX: Final = 3
 # Upstream's purgeFileInterval.
 PURGE_SECONDS: Final = 30.0
 MEMBERS_PATH: Final = "/0/members"
@@ -90,6 +92,7 @@ class Housekeeper:
         self._pacer = RevokePacer(lessor)
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopped = False
+        self._leaderless_since: float | None = None
         self.leader_changes_seen = 0
         self.leases_expired = 0
         self.watch_feed: WatchFeed | None = None  # set before anybody can watch
@@ -124,9 +127,6 @@ class Housekeeper:
 
     # -- what the service tells (Observer)
 
-    def on_apply_start(self) -> None:
-        self._store.record_changes = not self._hub.is_idle
-
     def on_applied(self, results: list[tuple[int, Result | None]]) -> None:
         if self._store.is_compacting:
             self._compactions.start()
@@ -151,8 +151,10 @@ class Housekeeper:
         if self._auto_compaction is not None:
             self._auto_compaction.set_leading(is_self)
         if leader_id:
+            self._leaderless_since = None
             self.has_leader.set()
         else:
+            self._leaderless_since = now
             self.has_leader.clear()
 
     def on_conf_change(self, entry: Entry) -> None:
@@ -231,10 +233,17 @@ class Housekeeper:
         self._service.expire(now)
         if self.watch_feed is not None:
             self.watch_feed.tick(now)
+            self._cut_leaderless(now, self.watch_feed)
         if self._auto_compaction is not None:
             self._auto_compaction.tick(now, self._store.current_revision)
         self._propose_revokes(now)
         self._propose_checkpoints(now)
+
+    def _cut_leaderless(self, now: float, feed: WatchFeed) -> None:
+        since = self._leaderless_since
+        if since is not None and now - since > LEADERLESS_ELECTIONS_MAX * self._election_timeout_seconds:
+            self._leaderless_since = None
+            feed.cut_leaderless()
 
     def _propose_revokes(self, now: float) -> None:
         for lease_id in self._pacer.take_due(now):
@@ -268,3 +277,6 @@ class WatchFeed(Protocol):
     def publish(self, changes: Sequence[Change]) -> None: ...
 
     def tick(self, now: float) -> None: ...
+
+    def cut_leaderless(self) -> None:
+        """End the calls whose clients asked not to be left without a leader."""

@@ -37,9 +37,6 @@ CONGESTION_POLL_SECONDS: Final = 0.005
 class Consumer(Protocol):
     """Who takes what the loop brings about: the service."""
 
-    def on_apply_start(self) -> None:
-        """A batch of entries is about to be applied."""
-
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
         """Requests were applied: (request id, what the proposer is told)."""
 
@@ -225,7 +222,6 @@ class MemberLoop:
 
     def _apply(self, apply: Apply) -> None:
         assert self._consumer is not None
-        self._consumer.on_apply_start()
         results: list[tuple[int, Result | None]] = []
         apply_entry, append = self._applier.apply_entry, results.append
         for entry in apply.entries:

@@ -46,8 +46,6 @@ Deliver = Callable[[Sequence[tuple[int, Result]]], None]
 class Observer(Protocol):
     """Parts of the server that follow what is applied: watches, compaction, snapshots, publishing."""
 
-    def on_apply_start(self) -> None: ...
-
     def on_applied(self, results: list[tuple[int, Result | None]]) -> None: ...
 
     def on_turn_end(self, applied_index: int) -> None: ...
@@ -228,10 +226,6 @@ class Service:
 
     def on_reads_confirmed(self, context: bytes, index: int) -> None:
         self._reads.confirm(context, index)
-
-    def on_apply_start(self) -> None:
-        if self.observer is not None:
-            self.observer.on_apply_start()
 
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
         pop = self._waiting.pop
