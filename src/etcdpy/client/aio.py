@@ -1,7 +1,7 @@
 """The asynchronous client. Same nouns, rules and errors as the synchronous one (see `client`).
 
-Any number of tasks of one event loop may use it at the same time; connections are shared. Watches, leases kept alive and
-snapshots are async iterators.
+Any number of tasks of one event loop may use it at the same time; connections are shared. Watches, leases kept alive
+and snapshots are async iterators.
 """
 
 from __future__ import annotations

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 SEND_BYTES_MAX: Final = 2 * 1024 * 1024
 DIAL_SECONDS_DEFAULT: Final = 2.0
 COMMAND_SECONDS_DEFAULT: Final = 5.0
+# After this long a connection is looked at before it is used. The look costs about a millisecond.
+IDLE_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.001
 # Where a timeout is asked for and none was given: the client's own (None means: wait for ever).
 USE_DEFAULT: Final = -1.0
 
@@ -73,10 +76,11 @@ def is_stale_token(error: EtcdError) -> bool:
 class Connection:
     """One endpoint and its channel."""
 
-    __slots__ = ("endpoint", "channel")
+    __slots__ = ("endpoint", "channel", "_used_at")
 
     def __init__(self, endpoint: Endpoint, dial_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
         self.endpoint = endpoint
+        self._used_at = time.monotonic()
         use_tls = endpoint.uses_tls(ssl_context is not None)
         if use_tls and ssl_context is None:
             import ssl
@@ -88,10 +92,22 @@ class Connection:
 
     def connect(self) -> None:
         """Connect unless connected; raises EtcdError in the words of Go's dialer."""
+        now = time.monotonic()
+        if now - self._used_at > IDLE_SECONDS:
+            self._notice_loss(now)
+        self._used_at = now
         try:
             self.channel.connect()
         except EtcdError as error:
             raise errors.dial_error(self.endpoint.shown, self.endpoint.network, error.__cause__) from error
+
+    def _notice_loss(self, now: float) -> None:
+        """Read what came while nobody looked. Nothing tells a blocking client that the server has closed an idle
+        connection, and a write that is lost with it could not be repeated."""
+        try:
+            self.channel.wait_input(now + LOOK_SECONDS)
+        except TimeoutError:
+            pass
 
 
 class Client:

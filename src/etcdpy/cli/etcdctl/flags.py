@@ -1,4 +1,4 @@
-"""Command line flags in the syntax of Go's pflag: anywhere between the arguments, `--flag=value`, `--flag value`, `-wx`.
+"""Command line flags in the syntax of Go's pflag: anywhere between the arguments, `--flag=value`, `--flag value`.
 
 Rules
   * A boolean takes a value only behind `=`; every other flag without `=` takes the next word.

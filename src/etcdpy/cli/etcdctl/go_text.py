@@ -180,15 +180,15 @@ def parse_duration(text: str) -> int:
         raise GoError(f"time: invalid duration {quote_text(text)}")
     total = 0
     while rest:
-        number, rest = _split(rest, "0123456789.")
-        if not number.replace(".", "", 1).isdigit() or not number.isascii():
+        whole, rest = _split_digits(rest)
+        fraction, rest = _split_digits(rest[1:]) if rest[:1] == "." else ("", rest)
+        if not whole and not fraction:
             raise GoError(f"time: invalid duration {quote_text(text)}")
         unit, rest = _split_unit(rest)
         if not unit:
             raise GoError(f"time: missing unit in duration {quote_text(text)}")
         if unit not in _UNIT_NANOSECONDS:
             raise GoError(f"time: unknown unit {quote_text(unit)} in duration {quote_text(text)}")
-        whole, _, fraction = number.partition(".")
         scale = _UNIT_NANOSECONDS[unit]
         total += int(whole or "0") * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
     if total > INT64_MAX:
@@ -196,8 +196,8 @@ def parse_duration(text: str) -> int:
     return sign * total
 
 
-def _split(text: str, characters: str) -> tuple[str, str]:
-    rest = text.lstrip(characters)
+def _split_digits(text: str) -> tuple[str, str]:
+    rest = text.lstrip("0123456789")
     return text[: len(text) - len(rest)], rest
 
 

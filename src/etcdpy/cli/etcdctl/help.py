@@ -10,7 +10,7 @@ from typing import Final
 
 from etcdpy.base.version import CLUSTER_VERSION, VERSION
 from etcdpy.cli.etcdctl.flags import BOOL, STRING, STRINGS, Flag
-from etcdpy.cli.etcdctl.table import GLOBAL_FLAGS, ROOT, flags_of
+from etcdpy.cli.etcdctl.table import ROOT, flags_of, inherited_flags, own_flags
 from etcdpy.cli.etcdctl.tree import Command
 
 API_VERSION: Final = CLUSTER_VERSION.rpartition(".")[0]
@@ -29,12 +29,11 @@ def usage_text(path: list[Command]) -> str:
         lines += ["COMMANDS:", *_align([(name, text) for name, text in _commands(command)], first_tabs=1)]
     if command.details:
         lines += ["", "DESCRIPTION:", *("\t" + line for line in command.details.split("\n"))]
-    own = sorted(flags_of(path), key=lambda flag: flag.name)
-    if command is not ROOT:
-        own = [flag for flag in own if flag not in GLOBAL_FLAGS]
-    lines += ["", "OPTIONS:", *_flag_lines(own)]
-    if command is not ROOT:
-        lines += ["", "GLOBAL OPTIONS:", *_flag_lines(GLOBAL_FLAGS)]
+    if command is ROOT:
+        lines += ["", "OPTIONS:", *_flag_lines(flags_of(path))]
+    else:
+        lines += ["", "OPTIONS:", *_flag_lines(own_flags(path))]
+        lines += ["", "GLOBAL OPTIONS:", *_flag_lines(inherited_flags(path))]
     return "\n".join([*lines, "", ""])
 
 
@@ -53,7 +52,8 @@ def _commands(command: Command) -> Iterable[tuple[str, str]]:
 
 
 def _flag_lines(flags: Iterable[Flag]) -> list[str]:
-    return _align([(_flag_head(flag), flag.usage) for flag in flags], first_tabs=0)
+    by_name = sorted(flags, key=lambda flag: flag.name)
+    return _align([(_flag_head(flag), flag.usage) for flag in by_name], first_tabs=0)
 
 
 def _flag_head(flag: Flag) -> str:

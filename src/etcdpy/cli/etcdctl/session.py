@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from etcdpy.client.client import Client
 
 VARIABLE_PREFIX: Final = "ETCDCTL_"
+# How long gRPC lets one attempt to connect take.
+DIAL_SECONDS_UNLIMITED: Final = 20.0
 FORMATS: Final = ("simple", "json", "fields", "table", "protobuf")
 
 
@@ -39,6 +41,8 @@ class Session:
     def __init__(self, flags: ParsedFlags, environment: Mapping[str, str]) -> None:
         self.flags = flags
         self.environment = environment
+        # Variables of the same prefix that the command itself reads.
+        self.own_variables: tuple[str, ...] = ()
         self._settled = False
         self._client: Client | None = None
         self._printer: Printer | None = None
@@ -64,6 +68,11 @@ class Session:
     @property
     def command_seconds(self) -> float:
         return self.flags.seconds("command-timeout")
+
+    @property
+    def dial_seconds(self) -> float:
+        """Zero means: no limit of our own, so the one that gRPC has."""
+        return self.flags.seconds("dial-timeout") or DIAL_SECONDS_UNLIMITED
 
     @property
     def endpoints(self) -> list[str]:
@@ -107,7 +116,7 @@ class Session:
         try:
             client = Client(
                 endpoints,
-                dial_timeout=self.flags.seconds("dial-timeout"),
+                dial_timeout=self.dial_seconds,
                 command_timeout=self.command_seconds,
                 ssl_context=self.ssl_context(),
                 user=user,
@@ -115,7 +124,7 @@ class Session:
                 report=report,
             )
             if user:
-                client.authenticate(self.flags.seconds("dial-timeout"))
+                client.authenticate(self.dial_seconds)
         except (EtcdError, ValueError) as error:
             raise Exit(BAD_CONNECTION, str(error)) from None
         return client
@@ -128,7 +137,7 @@ class Session:
         try:
             return AsyncClient(
                 endpoints,
-                dial_timeout=self.flags.seconds("dial-timeout"),
+                dial_timeout=self.dial_seconds,
                 command_timeout=self.command_seconds,
                 ssl_context=self.ssl_context(),
                 user=user,
@@ -176,7 +185,7 @@ class Session:
             name: text for name, text in self.environment.items() if name.startswith(VARIABLE_PREFIX)
         }
         for name, text in from_environment.items():
-            if name in used:
+            if name in used or name in self.own_variables:
                 continue
             from etcdpy.cli.etcdctl.zap import log_line
 

@@ -1,4 +1,4 @@
-"""What `snapshot status` tells about a file: a hash over everything in it, the revision, the number of keys, the size."""
+"""What `snapshot status` tells about a file: a hash over everything in it, revision, number of keys, size."""
 
 from __future__ import annotations
 

@@ -115,7 +115,6 @@ ENDPOINT: Final = Command(
             "health",
             "",
             "Tells which endpoints serve requests",
-            flags=(CLUSTER_FLAG,),
             module="endpoint",
             function="run_health",
         ),
@@ -125,7 +124,6 @@ ENDPOINT: Final = Command(
             "Shows version, size and Raft state of each endpoint",
             details="The simple format lists: endpoint, member id, version, database size, leader?, learner?,\n"
             "Raft term, Raft index, Raft applied index, errors.",
-            flags=(CLUSTER_FLAG,),
             module="endpoint",
             function="run_status",
         ),
@@ -133,7 +131,7 @@ ENDPOINT: Final = Command(
             "hashkv",
             "",
             "Shows a hash of the key history of each endpoint",
-            flags=(CLUSTER_FLAG, Flag("rev", INT, "0", "hash up to this revision (0: all)")),
+            flags=(Flag("rev", INT, "0", "hash up to this revision (0: all)"),),
             module="endpoint",
             function="run_hash_kv",
         ),
@@ -220,10 +218,20 @@ ROOT: Final = Command(
 )
 
 
+def own_flags(path: list[Command]) -> list[Flag]:
+    """Return the flags of the last command alone, `--help` included."""
+    command = path[-1]
+    return [*command.flags, Flag("help", BOOL, "false", f"help for {command.name}", HELP_FLAG_SHORTHAND)]
+
+
+def inherited_flags(path: list[Command]) -> list[Flag]:
+    """Return the flags that the last command has from its groups and from etcdctl itself."""
+    return [*GLOBAL_FLAGS, *(flag for group in path[:-1] for flag in group.flags)]
+
+
 def flags_of(path: list[Command]) -> list[Flag]:
-    """Return all flags a command knows: its own and the global ones, `--help` included."""
-    name = path[-1].name
-    return [*path[-1].flags, *GLOBAL_FLAGS, Flag("help", BOOL, "false", f"help for {name}", HELP_FLAG_SHORTHAND)]
+    """Return all flags a command knows."""
+    return own_flags(path) + inherited_flags(path)
 
 
 # What is known before the command is: enough to tell flags from commands.

@@ -40,6 +40,7 @@ class WatchCommand:
 
 
 def run(session: Session) -> None:
+    session.own_variables = (KEY_VARIABLE, RANGE_END_VARIABLE)
     if session.flags.boolean("interactive"):
         from etcdpy.cli.etcdctl.command.watch_interactive import run_interactive
 

@@ -61,7 +61,7 @@ def table_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[st
         for at in range(max(map(len, row))):
             parts = [lines_[at] if at < len(lines_) else "" for lines_ in row]
             lines.append(_row([part.rjust(width) for part, width in zip(parts, widths, strict=True)]))
-    return [*lines, rule] if body else lines
+    return [*lines, rule]
 
 
 def _row(cells: Sequence[str]) -> str:
