@@ -113,7 +113,7 @@ class Service:
             raise Stopped
         if member.committed_index - member.applied_index > UNAPPLIED_ENTRIES_MAX:
             raise RequestTooManyRequests
-        if not self._quota.has_room_for(kind, request):
+        if not self._quota.has_room_for(kind, request, len(body)):
             if not self._alarms.is_raised(NOSPACE):
                 self.raise_alarm(NOSPACE)
             raise NoSpace

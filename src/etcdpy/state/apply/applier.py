@@ -81,6 +81,7 @@ class Applier:
         self._term = entry.term
         is_new = index > self._consistent_index
         proposal = entry.request
+        entry.request = None  # the log in memory keeps the entry for a long time, and needs its bytes only
         if not isinstance(proposal, Proposal):
             if entry.type != ENTRY_NORMAL:
                 raise InvariantError(f"entry {index} of type {entry.type} is no normal entry")
@@ -96,7 +97,10 @@ class Applier:
             result = self._apply_v2(proposal.request, mirror=is_new)
         elif is_new:
             try:
-                result = self._dispatch(proposal.kind, proposal.request)
+                if proposal.kind == kinds.PUT and not self.guarded:  # most of all entries: one call less
+                    result = self._store.apply_put(proposal.request)
+                else:
+                    result = self._dispatch(proposal.kind, proposal.request)
             except EtcdError as error:
                 result = error
         if is_new:
