@@ -73,20 +73,29 @@ def is_stale_token(error: EtcdError) -> bool:
     return error.text in (InvalidAuthToken.text, AuthOldRevision.text)
 
 
+class _Channel(BlockingChannel):
+    """A channel that can say whether it is connected."""
+
+    @property
+    def is_connected(self) -> bool:
+        return self._session is not None and self._session.alive and not self._session.draining
+
+
 class Connection:
     """One endpoint and its channel."""
 
-    __slots__ = ("endpoint", "channel", "_used_at")
+    __slots__ = ("endpoint", "channel", "_dial_seconds", "_used_at")
 
     def __init__(self, endpoint: Endpoint, dial_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
         self.endpoint = endpoint
+        self._dial_seconds = dial_seconds
         self._used_at = time.monotonic()
         use_tls = endpoint.uses_tls(ssl_context is not None)
         if use_tls and ssl_context is None:
             import ssl
 
             ssl_context = ssl.create_default_context()
-        self.channel = BlockingChannel(
+        self.channel = _Channel(
             endpoint.address, connect_timeout=dial_seconds, ssl_context=ssl_context if use_tls else None
         )
 
@@ -96,10 +105,23 @@ class Connection:
         if now - self._used_at > IDLE_SECONDS:
             self._notice_loss(now)
         self._used_at = now
+        if self.channel.is_connected:
+            return
         try:
             self.channel.connect()
         except EtcdError as error:
             raise errors.dial_error(self.endpoint.shown, self.endpoint.network, error.__cause__) from error
+        self._wait_settings()
+
+    def _wait_settings(self) -> None:
+        """Wait for the server's first bytes. Before they came nothing says that an HTTP/2 server is there at all, and a
+        call that is lost with such a connection would look as if it might have been carried out."""
+        try:
+            self.channel.wait_input(time.monotonic() + self._dial_seconds)
+        except TimeoutError:
+            self.channel.close()
+        if not self.channel.is_connected:
+            raise EtcdError("connection closed", UNAVAILABLE)
 
     def _notice_loss(self, now: float) -> None:
         """Read what came while nobody looked. Nothing tells a blocking client that the server has closed an idle

@@ -41,6 +41,12 @@ def find_class(text: str) -> type[EtcdError] | None:
 
 def dial_error(address: str, network: str, cause: BaseException | None) -> EtcdError:
     """Return the error of a connection that could not be made, in the words of Go's dialer."""
+    if cause is not None and hasattr(cause, "library") and hasattr(cause, "reason"):
+        # An ssl.SSLError; the module itself is only there when TLS is used.
+        reason = handshake_reason(cause.reason, getattr(cause, "verify_message", ""))
+        return EtcdError(
+            f'connection error: desc = "transport: authentication handshake failed: {reason}"', UNAVAILABLE
+        )
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     if isinstance(cause, TimeoutError):
         reason = "i/o timeout"
@@ -49,6 +55,17 @@ def dial_error(address: str, network: str, cause: BaseException | None) -> EtcdE
     return EtcdError(
         f'connection error: desc = "transport: Error while dialing dial {network} {address}: {reason}"', UNAVAILABLE
     )
+
+
+def handshake_reason(reason: str | None, verify_message: str) -> str:
+    """Return why a TLS handshake failed, for the common reasons in Go's words."""
+    if "issuer certificate" in verify_message or "self-signed" in verify_message:
+        return "x509: certificate signed by unknown authority"
+    if verify_message:
+        return f"x509: {verify_message}"
+    words = (reason or "handshake failure").lower().replace("_", " ")
+    head, alert, rest = words.partition(" alert ")
+    return f"remote error: tls: {rest}" if alert and head in ("sslv3", "tlsv1", "tlsv13") else f"tls: {words}"
 
 
 def wait_error(last_dial: EtcdError | None) -> EtcdError:

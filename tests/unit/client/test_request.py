@@ -60,3 +60,11 @@ def test_statuses_become_errors_of_the_client() -> None:
     assert str(errors.client_error(EtcdError("x", DEADLINE_EXCEEDED))) == "context deadline exceeded"
     assert str(errors.client_error(EtcdError("x", CANCELED))) == "context canceled"
     assert str(errors.client_error(EtcdError("x", UNAVAILABLE))) == "rpc error: code = Unavailable desc = x"
+
+
+def test_dial_errors_are_worded_as_in_go() -> None:
+    refused = errors.dial_error("h:1", "tcp", ConnectionRefusedError(111, "Connection refused"))
+    assert refused.text.endswith('dial tcp h:1: connect: connection refused"')
+    assert errors.dial_error("h:1", "tcp", TimeoutError("timed out")).text.endswith('h:1: i/o timeout"')
+    assert errors.handshake_reason("SSLV3_ALERT_BAD_CERTIFICATE", "") == "remote error: tls: bad certificate"
+    assert errors.handshake_reason(None, "self-signed certificate") == "x509: certificate signed by unknown authority"

@@ -98,6 +98,9 @@ class Session:
         self._check_variables(given, used)
         if self.flags.boolean("debug"):
             self._print_settings()
+        if self.flags.string("discovery-srv"):
+            # Going to the default endpoint instead would be the wrong cluster.
+            raise Exit(BAD_FEATURE, "--discovery-srv is not supported: name the servers with --endpoints")
 
     def client(self) -> Client:
         """Return the client for all endpoints; exits with BAD_CONNECTION when it cannot be made."""

@@ -17,8 +17,10 @@ def client_context(*, cert: str, key: str, authority: str, verify: bool) -> ssl.
         context = ssl.create_default_context(cafile=authority or None)
         if cert:
             context.load_cert_chain(cert, key)
-    except (ssl.SSLError, OSError) as error:
-        raise Exit(BAD_ARGS, f"tls: {error}") from None
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).lower().replace("_", " ")
+        reason = "private key does not match public key" if reason == "key values mismatch" else reason
+        raise Exit(BAD_ARGS, f"tls: {reason}") from None
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

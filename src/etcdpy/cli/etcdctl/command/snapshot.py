@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import BinaryIO, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etcdpy.base.errors import EtcdError
 from etcdpy.cli.etcdctl.exits import BAD_ARGS, ERROR, INTERRUPTED, Exit
 from etcdpy.cli.etcdctl.go_text import human_bytes
 from etcdpy.cli.etcdctl.session import Session
+
+if TYPE_CHECKING:
+    from etcdpy.pb import rpc_pb2 as rpc
 
 PART_SUFFIX: Final = ".part"
 # The file holds every key and all users' password hashes.
@@ -54,13 +58,16 @@ def _receive(session: Session, endpoint: str, file: BinaryIO, part: str) -> None
     size = 0
     try:
         stream = client.maintenance.snapshot()
-        first = next(stream, None)
-        _log(session, "opened snapshot stream; downloading", 211, {}, maintenance=True)
-        _log(session, "fetching snapshot", 76, {"endpoint": endpoint})
-        while first is not None:
-            size += file.write(first.blob)
-            first = next(stream, None)
+        blob: bytes | None = _next_blob(stream)
+        _log_opened(session, endpoint)
+        while blob is not None:
+            size += file.write(blob)
+            blob = _next_blob(stream)
     except (EtcdError, OSError) as error:
+        if size == 0:
+            _log_opened(session, endpoint)
+        text = "failed to receive from snapshot stream; closing"
+        _log(session, text, 221, {"error": str(error)}, maintenance=True, level="warn")
         os.unlink(part)
         raise Exit(INTERRUPTED, str(error)) from None
     _log(session, "completed snapshot read; closing", 219, {}, maintenance=True)
@@ -70,6 +77,16 @@ def _receive(session: Session, endpoint: str, file: BinaryIO, part: str) -> None
         raise Exit(INTERRUPTED, f"sha256 checksum not found [bytes: {size}]")
     took = _human_time(time.monotonic() - started)
     _log(session, "fetched snapshot", 91, {"endpoint": endpoint, "size": human_bytes(size), "took": took})
+
+
+def _next_blob(stream: Iterator[rpc.SnapshotResponse]) -> bytes | None:
+    response = next(stream, None)
+    return None if response is None else response.blob
+
+
+def _log_opened(session: Session, endpoint: str) -> None:
+    _log(session, "opened snapshot stream; downloading", 211, {}, maintenance=True)
+    _log(session, "fetching snapshot", 76, {"endpoint": endpoint})
 
 
 def run_status(session: Session) -> None:
@@ -108,9 +125,17 @@ def _human_time(seconds: float) -> str:
     return "now"
 
 
-def _log(session: Session, message: str, line: int, fields: dict[str, object], *, maintenance: bool = False) -> None:
+def _log(
+    session: Session,
+    message: str,
+    line: int,
+    fields: dict[str, object],
+    *,
+    maintenance: bool = False,
+    level: str = "info",
+) -> None:
     from etcdpy.cli.etcdctl.zap import log_line
 
     source = "v3/maintenance.go" if maintenance else "snapshot/v3_snapshot.go"
     logger = "client" if maintenance else ""
-    session.print_error(log_line("info", message, caller=f"{source}:{line}", logger=logger, fields=fields))
+    session.print_error(log_line(level, message, caller=f"{source}:{line}", logger=logger, fields=fields))

@@ -6,7 +6,8 @@
     |      a:1 | 12345 |
     +----------+-------+
 
-A cell longer than CELL_COLUMNS_MAX is broken between words into lines that are as even as possible.
+A cell longer than CELL_COLUMNS_MAX is broken between words into lines that are as even as possible. A blank at its end
+stays: etcd's alarms end in one.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def table_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[st
     """Return the lines of a boxed table."""
     cells = [[wrap(cell) for cell in row] for row in body]
     widths = [len(title) for title in header]
-    for row in cells:
-        widths = [max(width, *map(len, lines)) for width, lines in zip(widths, row, strict=True)]
+    for row, texts in zip(cells, body, strict=True):
+        for column, (lines_, text) in enumerate(zip(row, texts, strict=True)):
+            # A broken cell keeps the width it was broken at.
+            widths[column] = max(widths[column], min(len(text), CELL_COLUMNS_MAX), *map(len, lines_))
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
     titles = [_centre(title.upper(), width) for title, width in zip(header, widths, strict=True)]
     lines = [rule, _row(titles), rule]
@@ -78,6 +81,8 @@ def wrap(text: str) -> list[str]:
     words = text.split()
     if not words:
         return [""]
+    if text[-1] == " ":
+        words[-1] += " "
     limit = max(CELL_COLUMNS_MAX, *map(len, words))
     # cost[i]: least sum of squared empty columns when words i.. are set; the last line costs nothing.
     cost: list[int] = [0] * (len(words) + 1)
