@@ -94,12 +94,16 @@ class Raft:
         return HardState(self.term, self.vote, self.log.committed)
 
     def load_hard_state(self, state: HardState) -> None:
-        """Go on where the last run ended."""
-        if not self.log.committed <= state.commit <= self.log.last_index:
+        """Go on where the last run ended.
+
+        Its commit index may be behind what a snapshot or the state machine shows to be committed: it is written without
+        a sync of its own, or not at all.
+        """
+        if state.commit > self.log.last_index:
             raise InvariantError(
                 f"{self.id:x} state.commit {state.commit} is out of range [{self.log.committed}, {self.log.last_index}]"
             )
-        self.log.committed = state.commit
+        self.log.committed = max(self.log.committed, state.commit)
         self.term = state.term
         self.vote = state.vote
 

@@ -13,6 +13,7 @@ Rules
   * Entries given to `propose_entries` come out of `committed_entries` as the same objects, unless they were dropped or
     replaced on the way (a refused conf change, a change of leader).
   * `apply_conf_change` must be called for every committed conf change, in order, before it is reported as applied.
+  * A Ready with a snapshot overtakes what is still to be applied: drop that, with its responses. It is in the snapshot.
 
 Upstream: raft/rawnode.go.
 """
@@ -104,6 +105,11 @@ class RawNode:
 
     def apply_conf_change(self, change: AnyConfChange) -> ConfState:
         """Take a committed conf change into use; return the configuration that it makes."""
+        snapshot = self._raft.log.unstable.snapshot
+        if snapshot is not None:
+            raise InvariantError(
+                f"{self._raft.id:x} cannot apply a conf change: its configuration is that of snapshot {snapshot.index}"
+            )
         return apply_conf_change(self._raft, decode_change(change))
 
     def step(self, message: Message) -> None:
@@ -112,7 +118,11 @@ class RawNode:
         if message.from_ not in LOCAL_THREADS:
             if kind in LOCAL_MESSAGES:
                 raise StepLocalMessage
-            if kind in RESPONSE_MESSAGES and message.from_ not in self._raft.tracker.progress:
+            if (
+                kind in RESPONSE_MESSAGES
+                and message.from_ not in self._raft.tracker.progress
+                and message.from_ != self._raft.id
+            ):
                 raise StepPeerNotFound
         step(self._raft, message)
 

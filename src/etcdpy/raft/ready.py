@@ -10,7 +10,8 @@ whoever they name, once it is done; the next Ready may be taken before that.
         responses:     to ourselves, "applied up to"
 
 Rules
-  * Appends are done in order, and so are applies; the two need not wait for each other.
+  * Appends are done in order, and so are applies; the two need not wait for each other. But a snapshot overtakes the
+    applies that were handed out before it and are not done: they are dropped, responses and all.
   * `must_sync`: without it, losing the write costs nothing but the commit index.
 
 Upstream: raft/rawnode.go, raft/doc.go.

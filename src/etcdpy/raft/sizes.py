@@ -61,10 +61,18 @@ def take_within(entries: list[Entry], start: int, stop: int, max_size: int) -> l
     if max_size >= NO_LIMIT or stop - start <= _PIECE_ENTRIES:
         return limit_size(entries[start:stop], max_size)
     taken: list[Entry] = []
-    bound = 0
-    while start < stop and bound <= max_size:
+    size = 0
+    is_exact = False
+    while start < stop and size <= max_size:
         piece = entries[start : min(start + _PIECE_ENTRIES, stop)]
-        bound += size_bound(piece)
-        taken += piece
         start += _PIECE_ENTRIES
+        taken += piece
+        if is_exact:
+            size += sum([entry_size(entry) for entry in piece])
+            continue
+        size += size_bound(piece)
+        if size > max_size:
+            # From here on the difference matters.
+            size = sum([entry_size(entry) for entry in taken])
+            is_exact = True
     return limit_size(taken, max_size)

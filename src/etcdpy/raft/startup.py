@@ -28,6 +28,8 @@ def start(config: Config) -> Raft:
     if not hard_state.is_empty():
         raft.load_hard_state(hard_state)
     if config.applied:
+        # What is applied was committed, whether or not the hard state came to say so.
+        log.commit_to(config.applied)
         log.applied_to(config.applied)
     raft.become_follower(raft.term, NO_MEMBER)
     peers = ",".join(f"{member:x}" for member in raft.tracker.membership.voters())
