@@ -1,0 +1,359 @@
+"""The driver on a real disk: nothing is told before it is durable, and nothing at all after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etcdpy.base.invariant import InvariantError
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
+from etcdpy.pb.rpc_pb2 import PutRequest
+from etcdpy.server.loop import CONGESTION_POLL_SECONDS, INLINE_PENALTY_WRITES, INLINE_SYNC_SECONDS_MAX
+from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.proposal import InternalEncoder, Proposal
+from etcdpy.state.mvcc.answer import Answer
+from tests.unit.server.spine import Notes, Spine, open_spine, run, until
+
+DISK_THREAD = "etcd-disk"
+encode = InternalEncoder().encode
+
+
+def put_entry(spine: Spine, key: bytes) -> Entry:
+    request = PutRequest(key=key, value=b"v")
+    request_id = spine.ids.next_id()
+    data = encode(kinds.PUT, request_id, request.SerializeToString())
+    return Entry(0, 0, ENTRY_NORMAL, data, Proposal(kinds.PUT, request_id, request))
+
+
+def propose(spine: Spine, count: int) -> None:
+    for number in range(count):
+        spine.driver.propose(put_entry(spine, b"k%d" % number))
+
+
+@contextmanager
+def started(directory: Path, stopwatch: Callable[[], float] | None = None) -> Iterator[tuple[Spine, Notes]]:
+    with open_spine(directory, stopwatch=stopwatch) as spine:
+        notes = Notes(spine=spine)
+        spine.driver.start(notes)
+        yield spine, notes
+
+
+@contextmanager
+def held_up(spine: Spine) -> Iterator[None]:
+    spine.wal.gate.clear()
+    try:
+        yield
+    finally:
+        spine.wal.gate.set()
+
+
+def forget_events(spine: Spine) -> None:
+    spine.wal.events.clear()
+    spine.wal.threads.clear()
+
+
+def test_alone_the_member_leads_and_applies_its_first_entries(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+
+            assert notes.leaders == [(spine.recovered.member_id, True)]
+            assert [member.name for member in spine.roster.get_members()] == ["default"]
+            assert notes.values == [] and notes.failures == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_proposals_are_synced_right_here(tmp_path: Path, count: int) -> None:
+    async def scenario() -> None:
+        with started(tmp_path, stopwatch=lambda: 0.0) as (spine, notes):
+            await spine.elect()
+            forget_events(spine)
+            propose(spine, count)
+            await spine.wait_quiet()
+
+            assert len(notes.values) == count
+            assert len(spine.wal.threads) == 1 and DISK_THREAD not in spine.wal.threads
+
+    run(scenario())
+
+
+def test_more_proposals_go_to_the_disk_thread_in_one_write(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path, stopwatch=lambda: 0.0) as (spine, notes):
+            await spine.elect()
+            forget_events(spine)
+            propose(spine, 3)
+            await spine.wait_quiet()
+
+            assert spine.wal.threads == [DISK_THREAD]
+            assert notes.batches[-1] == 3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_nothing_is_told_before_it_is_on_disk(tmp_path: Path, count: int) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, _):
+            await spine.elect()
+            forget_events(spine)
+            propose(spine, count)
+            await spine.wait_quiet()
+
+            assert [event.split()[0] for event in spine.wal.events] == ["persisted", "told"]
+
+    run(scenario())
+
+
+def test_while_the_disk_works_nothing_is_told_or_applied(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            applied = spine.member.applied_index
+            with held_up(spine):
+                propose(spine, 3)
+                await until(lambda: not spine.disk.is_idle and not spine.driver._is_scheduled)
+                for _ in range(20):
+                    spine.driver.tick()
+                    await until(lambda: not spine.driver._is_scheduled)
+                assert notes.values == []
+                assert (spine.member.applied_index, spine.store.current_revision) == (applied, 1)
+                assert not spine.driver.is_quiet
+            await spine.wait_quiet()
+
+            assert len(notes.values) == 3
+
+    run(scenario())
+
+
+def test_proposals_gather_while_a_write_is_in_flight(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            forget_events(spine)
+            with held_up(spine):
+                propose(spine, 3)
+                await until(lambda: not spine.disk.is_idle)
+                for _ in range(4):  # each in a turn of its own
+                    propose(spine, 1)
+                    await until(lambda: not spine.driver._is_scheduled)
+                assert len(spine.wal.threads) == 1
+            await spine.wait_quiet()
+
+            assert notes.batches[-2:] == [3, 4]
+            assert len(spine.wal.threads) == 2
+
+    run(scenario())
+
+
+def test_answers_come_in_the_order_of_the_log(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            for size in (1, 4, 2, 9):
+                propose(spine, size)
+                await until(lambda: not spine.driver._is_scheduled)
+            await spine.wait_quiet()
+
+            revisions = [result.revision for result in notes.values if isinstance(result, Answer)]
+            assert revisions == list(range(2, 18))
+
+    run(scenario())
+
+
+def test_a_slow_sync_here_sends_the_next_ones_to_the_thread(tmp_path: Path) -> None:
+    """A penalty of so many writes; then the loop tries again by itself."""
+    now = [0.0]
+
+    def stopwatch() -> float:
+        now[0] += now_step[0]
+        return now[0]
+
+    now_step = [0.0]
+
+    async def scenario() -> None:
+        with started(tmp_path, stopwatch=stopwatch) as (spine, _):
+            await spine.elect()
+            now_step[0] = 2 * INLINE_SYNC_SECONDS_MAX
+            forget_events(spine)
+            propose(spine, 1)
+            await spine.wait_quiet()
+            now_step[0] = 0.0
+            for _ in range(INLINE_PENALTY_WRITES + 1):
+                propose(spine, 1)
+                await spine.wait_quiet()
+
+            on_thread = [name == DISK_THREAD for name in spine.wal.threads]
+            assert on_thread == [False] + [True] * INLINE_PENALTY_WRITES + [False]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_failing_disk_ends_the_member_and_tells_once(tmp_path: Path, count: int) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            applied = spine.member.applied_index
+            spine.wal.failing = True
+            propose(spine, count)
+            await until(lambda: bool(notes.failures))
+            spine.driver.fail(RuntimeError("a second one"))
+            turns = len(notes.turns)
+            propose(spine, 1)
+            spine.driver.tick()
+            spine.driver.schedule()
+            await until(lambda: spine.disk.is_idle)
+
+            assert [type(error) for error in notes.failures] == [OSError]
+            assert notes.values == [] and len(notes.turns) == turns
+            assert spine.driver.has_failed
+            assert (spine.member.applied_index, spine.store.current_revision) == (applied, 1)
+
+    run(scenario())
+
+
+def test_what_was_in_flight_behind_a_failed_write_is_never_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            with held_up(spine):
+                propose(spine, 3)
+                await until(lambda: not spine.disk.is_idle)
+                propose(spine, 3)
+                spine.wal.failing = True
+            await until(lambda: bool(notes.failures))
+            spine.wal.failing = False
+            await until(lambda: spine.disk.is_idle)
+
+            assert notes.values == [] and len(notes.failures) == 1
+
+    run(scenario())
+
+
+def test_a_bug_in_apply_ends_the_member(tmp_path: Path) -> None:
+    """An entry that nobody understands: to skip it would let members diverge."""
+
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            spine.driver.propose(Entry(0, 0, ENTRY_NORMAL, b"\xff\xff\xff"))
+            await until(lambda: bool(notes.failures))
+
+            assert [type(error) for error in notes.failures] == [InvariantError]
+            assert notes.values == []
+
+    run(scenario())
+
+
+def test_a_guarded_callback_that_raises_ends_the_member_and_later_ones_do_not_run(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            ran: list[str] = []
+
+            def broken() -> None:
+                ran.append("broken")
+                raise InvariantError("ours")
+
+            spine.driver.guard(broken)
+            spine.driver.guard(lambda: ran.append("later"))
+
+            assert ran == ["broken"]
+            assert [str(error) for error in notes.failures] == ["ours"]
+
+    run(scenario())
+
+
+def test_a_congested_backend_pauses_apply_until_it_is_free(tmp_path: Path, monkeypatch: Any) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            looks: list[bool] = []
+            is_congested = [True]
+
+            def congested() -> bool:
+                looks.append(is_congested[0])
+                return is_congested[0]
+
+            monkeypatch.setattr(type(spine.backend), "is_congested", lambda _: congested())
+            propose(spine, 1)
+            propose(spine, 1)
+            await until(lambda: len(looks) >= 3)
+            assert notes.values == [] and not spine.driver.is_quiet
+            assert spine.member.committed_index > spine.member.applied_index
+            is_congested[0] = False
+            await spine.wait_quiet()
+
+            assert len(notes.values) == 2
+            assert spine.member.committed_index == spine.member.applied_index
+
+    assert CONGESTION_POLL_SECONDS < 0.1
+    run(scenario())
+
+
+def test_what_is_proposed_before_there_is_a_leader_waits_for_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            propose(spine, 2)
+            await until(lambda: bool(notes.turns) and not spine.driver._is_scheduled)
+            assert notes.values == [] and not spine.driver.is_quiet
+            await spine.elect()
+
+            assert len(notes.values) == 2
+
+    run(scenario())
+
+
+def test_a_read_round_is_asked_for_only_with_a_leader_and_confirmed_with_its_context(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            notes.contexts = [b"round-1"]
+            spine.driver.schedule()
+            await until(lambda: bool(notes.turns))
+            assert notes.contexts == [b"round-1"]
+            await spine.elect()
+
+            assert notes.contexts == []
+            assert notes.confirmed == [(b"round-1", spine.member.committed_index)]
+
+    run(scenario())
+
+
+def test_a_restart_finds_what_was_told(tmp_path: Path) -> None:
+    async def first_life() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            propose(spine, 7)
+            await spine.wait_quiet()
+            assert len(notes.values) == 7
+
+    async def second_life() -> None:
+        with started(tmp_path) as (spine, _):
+            await spine.elect()
+            assert (spine.store.current_revision, spine.store.keys_total) == (8, 7)
+
+    run(first_life())
+    run(second_life())
+
+
+def test_entries_that_the_backend_has_already_are_not_applied_twice(tmp_path: Path) -> None:
+    """The log is replayed from its start; the store is further on."""
+
+    async def life(revision: int, proposals: int) -> None:
+        with started(tmp_path) as (spine, _):
+            await spine.elect()
+            assert spine.store.current_revision == revision
+            for _ in range(proposals):
+                propose(spine, 1)
+                await spine.wait_quiet()
+            assert spine.store.current_revision == revision + proposals
+
+    run(life(1, 3))
+    run(life(4, 2))
+    run(life(6, 0))
