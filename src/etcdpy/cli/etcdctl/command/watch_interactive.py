@@ -64,7 +64,11 @@ def _read_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[bytes]:
         raw = b"\n"
         while raw.endswith(b"\n"):
             raw = sys.stdin.buffer.readline()
-            loop.call_soon_threadsafe(lines.put_nowait, raw)
+            try:
+                loop.call_soon_threadsafe(lines.put_nowait, raw)
+            except RuntimeError:
+                # The loop is closed: the program is ending, for a reason that the main thread tells.
+                return
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     return lines
