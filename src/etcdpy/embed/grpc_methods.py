@@ -13,10 +13,10 @@ from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
-from etcdpy.server.tasks import TaskOwner
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
 from etcdpy.server.renewals import LocalRenewer
+from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.mvcc.change import Change
 from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
 

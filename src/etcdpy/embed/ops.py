@@ -72,6 +72,7 @@ class NodeOps:
         _refresh_state(source, node)
         source.wal_fsync_duration_seconds.observe_many(node.recovered.wal.take_fsync_durations())
         source.wal_write_bytes_total = node.recovered.wal.written_bytes
+        source.backend_commit_duration_seconds.observe_many(node.backend.take_commit_durations())
         source.db_total_size_in_bytes = node.backend.size_bytes()
         source.db_total_size_in_use_in_bytes = node.backend.size_in_use_bytes()
 

@@ -30,6 +30,8 @@ INLINE_PROPOSALS_MAX: Final = 2
 # An inline sync slower than this holds up everybody: use the thread for a while instead.
 INLINE_SYNC_SECONDS_MAX: Final = 0.001
 INLINE_PENALTY_WRITES: Final = 64
+# What filling a commit may take of one turn; 10,000 items take about 2 ms in all.
+BACKEND_SECONDS_PER_TURN: Final = 0.001
 # While the backend is congested nothing else may wake us up.
 CONGESTION_POLL_SECONDS: Final = 0.005
 
@@ -172,8 +174,21 @@ class MemberLoop:
             self._wants_campaign = False
             member.campaign()
             self.schedule()
-        self._backend.poll(self._loop.time())
+        self._poll_backend()
         consumer.on_turn_end(member.applied_index)
+
+    def _poll_backend(self) -> None:
+        """Move a commit forward: for a moment in every turn, so that it keeps up with what is applied meanwhile."""
+        backend, now = self._backend, self._loop.time()
+        backend.poll(now)
+        if not backend.has_work():
+            return
+        give_back_at = self._stopwatch() + BACKEND_SECONDS_PER_TURN
+        while backend.has_work():
+            if self._stopwatch() > give_back_at:
+                self.schedule()
+                return
+            backend.poll(now)
 
     # -- disk
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -55,6 +56,9 @@ ITEM_BYTES: Final = 64
 HOLD_POLL_SECONDS: Final = 0.001
 # A killed child's reader slot pins pages until somebody checks.
 READER_CHECK_SECONDS: Final = 10.0
+
+# Commits come ten times a second: enough for minutes between two scrapes.
+COMMIT_DURATIONS_MAX: Final = 4096
 
 assert FREEZE_BYTES < CONGESTED_BYTES
 
@@ -88,6 +92,9 @@ class Backend:
         self._frozen_bytes = 0
         self._boundary_ops = 0  # Invariant: equals _ops exactly when no entry is half applied.
         self._commit: Commit | None = None
+        self._commit_began = 0.0
+        # Seconds from freezing to durable, for metrics; bounded, if nobody asks the oldest go.
+        self._commit_durations: deque[float] = deque(maxlen=COMMIT_DURATIONS_MAX)
         self._jobs = Jobs()
         self._retirement = Retirement(store)
         self._is_commit_asked = False
@@ -347,6 +354,12 @@ class Backend:
         old_reader.close()
         self._retirement.add(old)
 
+    def take_commit_durations(self) -> list[float]:
+        """Return how long each commit since the last call took, in seconds."""
+        durations = list(self._commit_durations)
+        self._commit_durations.clear()
+        return durations
+
     # -- sizes
 
     def size_bytes(self) -> int:
@@ -384,6 +397,7 @@ class Backend:
         if self._index != self._frozen_index:
             tables[buckets.META][meta.CONSISTENT_INDEX] = meta.encode_u64(self._index)
             tables[buckets.META][meta.TERM] = meta.encode_u64(self._term)
+        self._commit_began = time.perf_counter()
         self._commit = Commit(
             self._generation,
             self._worker,
@@ -421,6 +435,7 @@ class Backend:
         self._frozen = _EMPTY
         self._frozen_bytes = 0
         self._committed_index = self._frozen_index
+        self._commit_durations.append(time.perf_counter() - self._commit_began)
 
     def _renew_reader(self) -> None:
         self._reader = Reader(self._generation)
