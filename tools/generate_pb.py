@@ -1,7 +1,7 @@
 """Generate src/etcdpy/pb/*_pb2.py and .pyi from the .proto files beside them.
 
-    python tools/generate_pb.py            write the modules
-    python tools/generate_pb.py --check    exit 1 when a committed module is not what the .proto gives
+python tools/generate_pb.py            write the modules
+python tools/generate_pb.py --check    exit 1 when a committed module is not what the .proto gives
 """
 
 from __future__ import annotations
