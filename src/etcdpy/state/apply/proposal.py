@@ -8,6 +8,10 @@ are not decoded and encoded again.
 a v2 Request's method string sits in field 2, where InternalRaftRequest has an embedded message, so that parse fails or
 yields nothing known, and the second form is tried (facts 7.5).
 
+What could be parsed when it was proposed must be readable for ever: an entry that cannot be decoded stops the member at
+every start. Parsers limit how deep a message may be nested (unknown groups count, too), and inside of an entry a
+request lies one level deeper. So where the whole does not parse, the request is parsed by itself, as it was then.
+
 Source: raft_internal.proto.
 """
 
@@ -16,9 +20,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 
 from etcdpy.base.invariant import InvariantError
-from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, encode_varint
+from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, decode_varint, encode_varint
 from etcdpy.pb import etcdserver_pb2, raft_internal_pb2, rpc_pb2
 
 # Kinds are field numbers of InternalRaftRequest.
@@ -57,7 +62,7 @@ _HEADER_TAG: Final = encode_varint(100 << 3 | 2)
 class Proposal:
     """One request on its way through the log.
 
-    `request` is a message of `REQUEST_TYPES[kind]` or a v2 Request; of a transaction, the TxnPlan that it was read into.
+    `request` is a message of `REQUEST_TYPES[kind]` or a v2 Request; a transaction's is the TxnPlan it was read into.
     """
 
     __slots__ = ("kind", "request_id", "request")
@@ -133,7 +138,7 @@ def decode_entry_data(data: bytes) -> Proposal:
     try:
         internal = raft_internal_pb2.InternalRaftRequest.FromString(data)
     except DecodeError:
-        return _decode_v2(data)
+        return _decode_apart(data) or _decode_v2(data)
     for field, value in internal.ListFields():
         if field.number == V2:
             return Proposal(V2, value.ID, value)
@@ -143,6 +148,47 @@ def decode_entry_data(data: bytes) -> Proposal:
 
 
 _KIND_BY_NAME: Final = {name: number for number, name in _NAMES.items() if name not in ("header", "ID")}
+
+
+def _decode_apart(data: bytes) -> Proposal | None:
+    """Parse each message inside of an InternalRaftRequest by itself; None where that is not what `data` is."""
+    found: dict[int, Any] = {}
+    position = 0
+    try:
+        while position < len(data):
+            tag, position = decode_varint(data, position)
+            number = tag >> 3
+            value: Any = None
+            if tag & 7 == _VARINT:
+                value, position = decode_varint(data, position)
+            elif tag & 7 == _LENGTH_DELIMITED and number in _MESSAGE_CLASSES:
+                size, position = decode_varint(data, position)
+                if size > len(data) - position:
+                    return None
+                value = _MESSAGE_CLASSES[number].FromString(data[position : position + size])
+                position += size
+            else:
+                return None
+            found[number] = value
+    except (DecodeError, ValueError):
+        return None
+    header = found.pop(_HEADER, None)
+    request_id = found.pop(_ID, 0)
+    if not found or V2 in found:
+        return None
+    kind = min(found)
+    return Proposal(kind, (header.ID if header is not None else 0) or request_id, found[kind])
+
+
+_ID: Final = 1
+_HEADER: Final = 100
+_VARINT: Final = 0
+_LENGTH_DELIMITED: Final = 2
+_MESSAGE_CLASSES: Final[dict[int, type[Message]]] = {
+    field.number: GetMessageClass(field.message_type)
+    for field in raft_internal_pb2.InternalRaftRequest.DESCRIPTOR.fields
+    if field.message_type is not None
+}
 
 
 def _decode_v2(data: bytes) -> Proposal:
