@@ -45,13 +45,14 @@ class ReadQueue:
         self._gathering.append(read)
         return len(self._gathering) == 1
 
-    def start_round(self, context: bytes, deadline: float) -> bool:
-        """Close the gathering as a round of its own; return whether anybody gathered."""
-        if not self._gathering:
-            return False
+    @property
+    def has_gathered(self) -> bool:
+        return bool(self._gathering)
+
+    def start_round(self, context: bytes, deadline: float) -> None:
+        """Close the gathering as a round of its own."""
         self._rounds[context] = Round(self._gathering, deadline)
         self._gathering = []
-        return True
 
     def confirm(self, context: bytes, index: int) -> None:
         """The leader was still leader when it answered: this round may be served once `index` is applied."""

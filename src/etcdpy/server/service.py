@@ -219,9 +219,10 @@ class Service:
     # -- what the loop tells (Consumer)
 
     def close_read_round(self) -> bytes | None:
-        context = self._ids.next_id().to_bytes(8, "big")
-        if not self._reads.start_round(context, self._loop.time() + self._timeout_seconds):
+        if not self._reads.has_gathered:
             return None
+        context = self._ids.next_id().to_bytes(8, "big")
+        self._reads.start_round(context, self._loop.time() + self._timeout_seconds)
         return context
 
     def on_reads_confirmed(self, context: bytes, index: int) -> None:
