@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from etcdpy.base.errors import EtcdError
 from etcdpy.transport.grpc.blocking import BlockingChannel
@@ -27,18 +27,35 @@ class Both(Generic[Seen]):
     ours: Seen
 
 
-def run_on_both(tmp_path: Path, script: Callable[[RunningEtcd], Seen], *, flags: Sequence[str] = ()) -> Both[Seen]:
-    """Run `script` on a new member of each kind."""
+class Starter(Protocol):
+    """Starts the member of a script; the same data directory each time."""
+
+    def __call__(self, *flags: str) -> RunningEtcd: ...
+
+
+def run_restarting(tmp_path: Path, script: Callable[[Starter], Seen]) -> Both[Seen]:
+    """Run `script`, which starts and stops a member as it likes, with each kind."""
     ports = free_port(), free_port()
     seen: list[Seen] = []
     for name, binary in (("real", None), ("ours", ours_binary("etcd"))):
         folder = tmp_path / name
         folder.mkdir()
-        with start_reference_etcd(
-            folder, client_port=ports[0], peer_port=ports[1], binary=binary, flags=flags
-        ) as server:
-            seen.append(script(server))
+
+        def start(*flags: str, folder: Path = folder, binary: Path | None = binary) -> RunningEtcd:
+            return start_reference_etcd(folder, client_port=ports[0], peer_port=ports[1], binary=binary, flags=flags)
+
+        seen.append(script(start))
     return Both(*seen)
+
+
+def run_on_both(tmp_path: Path, script: Callable[[RunningEtcd], Seen], *, flags: Sequence[str] = ()) -> Both[Seen]:
+    """Run `script` on a new member of each kind."""
+
+    def once(start: Starter) -> Seen:
+        with start(*flags) as server:
+            return script(server)
+
+    return run_restarting(tmp_path, once)
 
 
 class Client:
