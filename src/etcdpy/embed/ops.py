@@ -87,6 +87,7 @@ def _refresh_server(source: MetricsSource, node: Node) -> None:
     source.proposals_applied_total = member.applied_index
     source.proposals_pending = node.service.proposals_pending
     source.proposals_failed_total = node.service.proposals_failed
+    source.read_indexes_failed_total = node.service.read_indexes_failed
     source.quota_backend_bytes = node.quota.limit_bytes or 0
 
 

@@ -5,6 +5,7 @@
 Rules
   * A read joins a round only before the round is asked for: a confirmation never serves a read that came after it.
   * A round's context is never used twice (etcd issue 20418).
+  * No read waits longer than the timeout, not even for a leader whom a round could be asked of.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class ReadQueue:
 
     def __init__(self) -> None:
         self._gathering: list[Read] = []
+        # (deadline, how many of the gathering it holds for), both growing. Empty but while nobody leads.
+        self._gathering_deadlines: list[tuple[float, int]] = []
         self._rounds: OrderedDict[bytes, Round] = OrderedDict()
 
     def add(self, read: Read) -> bool:
@@ -53,6 +56,7 @@ class ReadQueue:
         """Close the gathering as a round of its own."""
         self._rounds[context] = Round(self._gathering, deadline)
         self._gathering = []
+        self._gathering_deadlines.clear()
 
     def confirm(self, context: bytes, index: int) -> None:
         """The leader was still leader when it answered: this round may be served once `index` is applied."""
@@ -72,9 +76,12 @@ class ReadQueue:
                 del self._rounds[context]
         return ready
 
-    def take_expired(self, now: float) -> list[Read]:
-        """Return and forget the reads whose round was not confirmed or applied in time."""
-        expired: list[Read] = []
+    def take_expired(self, now: float, timeout_seconds: float) -> list[Read]:
+        """Return and forget the reads that found no round, or whose round was not confirmed or applied, in time.
+
+        Call it a few times a second: a read that gathers has `timeout_seconds` from the first call that sees it.
+        """
+        expired = self._take_unasked(now, timeout_seconds)
         while self._rounds:
             context, oldest = next(iter(self._rounds.items()))
             if oldest.deadline > now:
@@ -83,9 +90,22 @@ class ReadQueue:
             del self._rounds[context]
         return expired
 
+    def _take_unasked(self, now: float, timeout_seconds: float) -> list[Read]:
+        deadlines, count = self._gathering_deadlines, 0
+        while deadlines and deadlines[0][0] <= now:
+            count = deadlines.pop(0)[1]
+        expired = self._gathering[:count]
+        if count:
+            del self._gathering[:count]
+            deadlines[:] = [(deadline, seen - count) for deadline, seen in deadlines]
+        if len(self._gathering) > (deadlines[-1][1] if deadlines else 0):
+            deadlines.append((now + timeout_seconds, len(self._gathering)))
+        return expired
+
     def take_all(self) -> list[Read]:
         """Return and forget every read: the member stops."""
         reads = self._gathering + [read for waiting in self._rounds.values() for read in waiting.reads]
         self._gathering = []
+        self._gathering_deadlines.clear()
         self._rounds.clear()
         return reads

@@ -97,6 +97,7 @@ class Service:
         self.deliver: Deliver = _nobody_listens
         self.observer: Observer | None = None
         self.proposals_failed = 0
+        self.read_indexes_failed = 0
 
     # -- requests
 
@@ -272,9 +273,12 @@ class Service:
                 expired.append((self._waiting.pop(request_id), Timeout()))
         if self._waiting:
             self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
-        expired += [(read.ticket, Timeout()) for read in self._reads.take_expired(now)]
+        self.proposals_failed += len(expired)
+        reads = self._reads.take_expired(now, self._timeout_seconds)
+        if reads:
+            self.read_indexes_failed += 1
+            expired += [(read.ticket, Timeout()) for read in reads]
         if expired:
-            self.proposals_failed += len(expired)
             self._hand_out(expired)
 
     @property
