@@ -52,7 +52,11 @@ Value = TypeVar("Value")
 
 
 def run(scenario: Coroutine[Any, Any, Value]) -> Value:
-    return uvloop.run(scenario)
+    async def bounded() -> Value:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await scenario
+
+    return uvloop.run(bounded())
 
 
 async def until(condition: Callable[[], bool]) -> None:
