@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from etcdpy.api.v3.auth import AuthApi
 from etcdpy.api.v3.cluster import ClusterApi
 from etcdpy.api.v3.dispatch import Dispatcher
 from etcdpy.api.v3.header import HeaderEncoder
@@ -59,6 +60,7 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     cluster = ClusterApi(service, dispatcher, header, node.roster)
     maintenance = MaintenanceApi(service, dispatcher, header, node.maintenance, tasks)
     health = HealthApi()
+    auth = AuthApi()
     has_leader = lambda: member.leader_id != 0  # noqa: E731
     watch = WatchApi(node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader)
     keep_alive = LeaseKeepAliveApi(LocalRenewer(node.lessor, clock), header, has_leader=has_leader)
@@ -82,6 +84,7 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
         b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
         b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        b"/etcdserverpb.Auth/Authenticate": UnaryMethod(auth.authenticate),
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
     }
