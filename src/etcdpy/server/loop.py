@@ -120,9 +120,10 @@ class MemberLoop:
         return not (self._pending or self._writes_in_flight or self._to_apply or self._is_scheduled)
 
     def fail(self, error: BaseException) -> None:
-        """Stop for ever; tell the consumer once."""
+        """Stop for ever; tell the consumer once. What is half done must not get into the store by later commits."""
         if not self.has_failed:
             self.has_failed = True
+            self._backend.fail(error)
             assert self._consumer is not None
             self._consumer.on_failure(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from etcdpy.base.invariant import InvariantError
+from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
-from etcdpy.pb.rpc_pb2 import PutRequest
+from etcdpy.pb.rpc_pb2 import PutRequest, RequestOp, TxnRequest
 from etcdpy.server.loop import CONGESTION_POLL_SECONDS, INLINE_PENALTY_WRITES, INLINE_SYNC_SECONDS_MAX
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal
 from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.store import Store
+from etcdpy.state.mvcc.txn_plan import read_request
 from tests.unit.server.spine import Notes, Spine, open_spine, run, until
 
 DISK_THREAD = "etcd-disk"
@@ -27,6 +30,13 @@ def put_entry(spine: Spine, key: bytes) -> Entry:
     request_id = spine.ids.next_id()
     data = encode(kinds.PUT, request_id, request.SerializeToString())
     return Entry(0, 0, ENTRY_NORMAL, data, Proposal(kinds.PUT, request_id, request))
+
+
+def txn_entry(spine: Spine, *keys: bytes) -> Entry:
+    request = TxnRequest(success=[RequestOp(request_put=PutRequest(key=key, value=b"v")) for key in keys])
+    request_id = spine.ids.next_id()
+    data = encode(kinds.TXN, request_id, request.SerializeToString())
+    return Entry(0, 0, ENTRY_NORMAL, data, Proposal(kinds.TXN, request_id, read_request(request)))
 
 
 def propose(spine: Spine, count: int) -> None:
@@ -357,3 +367,38 @@ def test_entries_that_the_backend_has_already_are_not_applied_twice(tmp_path: Pa
     run(life(1, 3))
     run(life(4, 2))
     run(life(6, 0))
+
+
+def test_an_entry_whose_apply_broke_off_leaves_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when a slice of compaction, or the stop, comes between: the restart applies the whole entry, once."""
+
+    async def broken_life() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+            propose(spine, 2)
+            await spine.wait_quiet()
+            spine.store.compact(2)
+            write = Store.execute_put
+
+            def break_off(store: Store, request: PutRequest) -> bytes:
+                if request.key == b"second":
+                    raise MemoryError
+                return write(store, request)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Store, "execute_put", break_off)
+                spine.driver.propose(txn_entry(spine, b"first", b"second"))
+                await until(lambda: bool(notes.failures))
+            with contextlib.suppress(StorageError):
+                spine.store.compact_step()
+
+    async def next_life() -> None:
+        with started(tmp_path) as (spine, _):
+            assert spine.store.get(b"first").body == b"", "half of the entry is on disk"
+            await spine.elect()
+
+            assert spine.store.current_revision == 4
+            assert spine.store.get(b"first").body and spine.store.get(b"second").body
+
+    run(broken_life())
+    run(next_life())

@@ -11,8 +11,9 @@ Theory
   * One buffer is on its way to disk at a time. Who reads sees the sum: live over frozen over LMDB. The read transaction
     is renewed before the frozen buffer is dropped.
   * Nothing here blocks but open, flush and close. poll() moves the commit, the export and the defragmentation forward.
-  * Any failure poisons the backend: every later write, read or poll raises StorageError. The member stops, a restart
-    finds the last commit and replays the WAL.
+  * Any failure poisons the backend, also one of the member (`fail`): every later write, read or poll raises
+    StorageError, and nothing is committed any more. The member stops, a restart finds the last commit and replays the
+    WAL.
 
 One file although it is long: writing, reading, freezing and reaping share the two buffers, and a put must not pay a
 call to reach them.
@@ -261,6 +262,14 @@ class Backend:
             return True
         return self._jobs.need_poll()
 
+    def fail(self, error: BaseException) -> None:
+        """The member cannot go on: commit nothing any more.
+
+        An entry may be half applied, and only the log can tell the whole of it: a restart applies it anew.
+        """
+        if self._error is None:
+            self._set_failed(StorageError(f"the member has failed: {error}"))
+
     def flush(self) -> None:
         """Commit everything, blocking. At a boundary only."""
         if self._boundary_ops != self._ops:
@@ -445,9 +454,12 @@ class Backend:
 
     def _poison(self, error: Exception) -> NoReturn:
         failure = error if isinstance(error, StorageError) else StorageError(f"backend: {error}")
+        self._set_failed(failure)
+        raise failure from error
+
+    def _set_failed(self, failure: StorageError) -> None:
         self._error = failure
         self._live = self._frozen = PoisonedTables(failure)
-        raise failure from error
 
     def _step_jobs(self, now: float) -> None:
         if self._jobs.step(now):
