@@ -85,6 +85,7 @@ class MemberLoop:
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
         self._wants_campaign = False
+        self._looks_again = False  # a timer will look whether the backend is still congested
         self._inline_penalty = 0
         self.has_failed = False
 
@@ -154,6 +155,8 @@ class MemberLoop:
     def _pump(self) -> None:
         member, consumer = self._member, self._consumer
         assert consumer is not None
+        if self._to_apply:  # the backend was congested: is it still? First, because what is applied makes room for more
+            self._apply_waiting()
         while (effects := member.take_effects()) is not None:
             write = effects.write
             if write is not None and self._is_worth_the_thread(write):
@@ -169,8 +172,6 @@ class MemberLoop:
                 self._apply_waiting()
             if write is not None:
                 self._write_inline(write)
-        if self._to_apply:  # the backend was congested: is it still?
-            self._apply_waiting()
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
@@ -232,9 +233,15 @@ class MemberLoop:
     def _apply_waiting(self) -> None:
         while self._to_apply:
             if self._backend.is_congested():
-                self._loop.call_later(CONGESTION_POLL_SECONDS, self.schedule)
+                if not self._looks_again:
+                    self._looks_again = True
+                    self._loop.call_later(CONGESTION_POLL_SECONDS, self._look_again)
                 return
             self._apply(self._to_apply.popleft())
+
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self.schedule()
 
     def _apply(self, apply: Apply) -> None:
         assert self._consumer is not None

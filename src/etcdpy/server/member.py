@@ -36,7 +36,6 @@ class Member:
         self._deferred: HardState | None = None  # a commit index that waits for the next write
         self._leader_id = 0
         self.applied_index = applied_index  # Invariant: <= committed_index, and only `applied` moves it.
-        self.committed_index = max(hard_state.commit, applied_index)
 
     # -- what a caller may know
 
@@ -51,6 +50,11 @@ class Member:
     @property
     def term(self) -> int:
         return self._raft.term
+
+    @property
+    def committed_index(self) -> int:
+        """The last entry that is committed, handed out for applying or not: what waits for apply counts from here."""
+        return self._raft.log.committed
 
     @property
     def last_index(self) -> int:
@@ -116,7 +120,6 @@ class Member:
             if message.to == LOCAL_APPEND_THREAD:
                 effects.write = self._make_write(message)
             elif message.to == LOCAL_APPLY_THREAD:
-                self.committed_index = message.entries[-1].index
                 effects.apply = Apply(message.entries, message.responses)
             else:
                 effects.messages.append(message)

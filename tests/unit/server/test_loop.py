@@ -25,8 +25,8 @@ DISK_THREAD = "etcd-disk"
 encode = InternalEncoder().encode
 
 
-def put_entry(spine: Spine, key: bytes) -> Entry:
-    request = PutRequest(key=key, value=b"v")
+def put_entry(spine: Spine, key: bytes, value: bytes = b"v") -> Entry:
+    request = PutRequest(key=key, value=value)
     request_id = spine.ids.next_id()
     data = encode(kinds.PUT, request_id, request.SerializeToString())
     return Entry(0, 0, ENTRY_NORMAL, data, Proposal(kinds.PUT, request_id, request))
@@ -153,7 +153,7 @@ def test_proposals_gather_while_a_write_is_in_flight(tmp_path: Path) -> None:
                 for _ in range(4):  # each in a turn of its own
                     propose(spine, 1)
                     await until(lambda: not spine.driver._is_scheduled)
-                assert len(spine.wal.threads) == 1
+                await until(lambda: len(spine.wal.threads) == 1)
             await spine.wait_quiet()
 
             assert notes.batches[-2:] == [3, 4]
@@ -304,6 +304,29 @@ def test_a_congested_backend_pauses_apply_until_it_is_free(tmp_path: Path, monke
             assert spine.member.committed_index == spine.member.applied_index
 
     assert CONGESTION_POLL_SECONDS < 0.1
+    run(scenario())
+
+
+def test_what_is_committed_and_not_yet_handed_out_counts_as_waiting_for_apply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raft hands out a megabyte at a time; requests are refused by how far apply is behind the whole."""
+
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, _):
+            await spine.elect()
+            applied = spine.member.applied_index
+            with monkeypatch.context() as patch:
+                patch.setattr(type(spine.backend), "is_congested", lambda _: True)
+                for number in range(4):
+                    spine.driver.propose(put_entry(spine, b"k%d" % number, bytes(600_000)))
+                await until(lambda: spine.member.last_index == applied + 4)
+                await until(lambda: not spine.driver._is_scheduled)
+
+                assert spine.member.committed_index - spine.member.applied_index == 4
+            await spine.wait_quiet()
+            assert spine.member.committed_index == spine.member.applied_index == applied + 4
+
     run(scenario())
 
 
