@@ -20,6 +20,7 @@ Upstream: server/wal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -215,7 +216,11 @@ class Wal:
     def _write(self, batch: WalBatch) -> None:
         fd = self._segments[-1].fd
         if batch.data:
-            files.write_whole(fd, batch.data, batch.offset)
+            try:
+                files.write_whole(fd, batch.data, batch.offset)
+            except OSError:
+                _take_back(fd, batch.offset)
+                raise
             self.written_bytes += len(batch.data)
         if batch.cut is not None:
             self._cut(batch.cut)
@@ -257,6 +262,16 @@ class Wal:
         self._segments.append(OpenSegment(cut.name, fd))
         if self._is_synced:
             files.sync_directory(self.directory)
+
+
+def _take_back(fd: int, offset: int) -> None:
+    """Cut off what came of a batch that did not fit: within a sector a restart could not tell it from damage.
+
+    Nobody was told of the batch. If even this fails, the restart judges what it finds.
+    """
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, offset)
+        os.fsync(fd)
 
 
 def _path(directory: str, name: SegmentName) -> str:

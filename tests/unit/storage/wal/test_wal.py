@@ -334,8 +334,18 @@ except StorageError:
 
 @pytest.mark.parametrize(
     ("limit", "size", "segment"),
-    [(6000, 100, 8192), (9000, 3000, 8192), (5000, 2000, 1 << 20)],
-    ids=["no room for the next segment", "short write at the end", "short write in the middle"],
+    [
+        (6000, 100, 8192),
+        (9000, 3000, 8192),
+        (5000, 2000, 1 << 20),
+        *((limit, 100, 1 << 20) for limit in range(5000, 5200, 40)),
+    ],
+    ids=[
+        "no room for the next segment",
+        "short write at the end",
+        "short write in the middle",
+        *(f"short write within a sector, {limit}" for limit in range(5000, 5200, 40)),
+    ],
 )
 def test_every_acknowledged_entry_survives_a_full_disk(tmp_path: Path, limit: int, size: int, segment: int) -> None:
     """A file size limit stands in for the full disk: it gives short writes, and EFBIG for preallocation."""
