@@ -13,6 +13,7 @@ from etcdpy.embed.node import Node
 from etcdpy.pb import rpc_pb2
 from etcdpy.server.metrics import Metrics
 from etcdpy.server.metrics_source import GrpcMethodCounts, HealthCounts, MetricsSource
+from etcdpy.state.alarm import name_alarm
 
 
 class NodeOps:
@@ -33,10 +34,7 @@ class NodeOps:
         return self._node.roster.version or CLUSTER_VERSION_UNKNOWN
 
     def alarms(self) -> Sequence[RaisedAlarm]:
-        return [
-            RaisedAlarm(alarm.memberID, rpc_pb2.AlarmType.Name(alarm.alarm))
-            for alarm in self._node.alarms.list_alarms()
-        ]
+        return [RaisedAlarm(alarm.memberID, name_alarm(alarm.alarm)) for alarm in self._node.alarms.list_alarms()]
 
     def leader_id(self) -> int:
         return self._node.member.leader_id

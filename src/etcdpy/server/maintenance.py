@@ -24,7 +24,7 @@ from etcdpy.pb import rpc_pb2
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.quota import Quota
-from etcdpy.state.alarm import AlarmStore
+from etcdpy.state.alarm import AlarmStore, name_alarm
 from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.hash_kv import KvHash
 from etcdpy.state.mvcc.store import Store
@@ -90,7 +90,7 @@ class Maintenance:
         if not member.leader_id:
             response.errors.append(NoLeader.text)
         for alarm in self._alarms.list_alarms():
-            response.errors.append(f"memberID:{alarm.memberID} alarm:{rpc_pb2.AlarmType.Name(alarm.alarm)} ")
+            response.errors.append(f"memberID:{alarm.memberID} alarm:{name_alarm(alarm.alarm)} ")
         return response
 
     async def hash(self) -> int:
@@ -146,9 +146,9 @@ class Maintenance:
         if self._alarms.is_raised(rpc_pb2.CORRUPT):
             raise Corrupt
         started = self._loop.time()
-        descriptor, path = tempfile.mkstemp(prefix="db.tmp.", dir=self._scratch)
-        os.close(descriptor)
+        path: Path | None = None
         try:
+            path = self._make_scratch_file()
             job = self._backend.start_export(path)
             await self._finish(job)
             log_info(
@@ -165,11 +165,19 @@ class Maintenance:
                     remaining -= len(blob)
                     yield rpc_pb2.SnapshotResponse(remaining_bytes=remaining, blob=blob, version=CLUSTER_VERSION)
             yield rpc_pb2.SnapshotResponse(remaining_bytes=0, blob=digest.digest(), version=CLUSTER_VERSION)
+        except OSError as error:  # no room or no descriptor for a copy: that concerns whoever asked for it, nobody else
+            raise EtcdError(f"snapshot: {error}") from error
         finally:
-            os.unlink(path)
+            if path is not None:
+                path.unlink(missing_ok=True)  # an export that failed has removed it already
         took = self._loop.time() - started
         self._metrics.backend_snapshot_duration_seconds.observe(took)
         log_info(self._log, "successfully sent database snapshot to client", total_bytes=job.size, took=Duration(took))
+
+    def _make_scratch_file(self) -> Path:
+        descriptor, path = tempfile.mkstemp(prefix="db.tmp.", dir=self._scratch)
+        os.close(descriptor)
+        return Path(path)
 
     async def _finish(self, job: PollableJob) -> None:
         try:

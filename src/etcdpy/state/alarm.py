@@ -17,6 +17,11 @@ NOSPACE = rpc_pb2.NOSPACE
 CORRUPT = rpc_pb2.CORRUPT
 
 
+def name_alarm(alarm: int) -> str:
+    """Return the name of an alarm's type; of one that we do not know, its number, as Go prints it."""
+    return rpc_pb2.AlarmType.Name(alarm) if alarm in rpc_pb2.AlarmType.values() else str(alarm)  # type: ignore[arg-type]
+
+
 class AlarmStore:
     """Alarms in memory, mirrored in the backend."""
 
