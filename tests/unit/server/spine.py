@@ -78,6 +78,7 @@ class WatchedWal(Wal):
         self.gate = threading.Event()
         self.gate.set()
         self.failing = False
+        self.on_step: Callable[[str], None] = lambda step: None  # after each step, on its thread
 
     def persist(self, batch: WalBatch) -> None:
         self.threads.append(threading.current_thread().name)
@@ -86,6 +87,11 @@ class WatchedWal(Wal):
             raise OSError(28, "No space left on device")
         super().persist(batch)
         self.events.append(f"persisted {batch.number}")
+        self.on_step("persisted")
+
+    def release_lock_to(self, index: int) -> None:
+        super().release_lock_to(index)
+        self.on_step("released")
 
 
 @dataclass(slots=True, kw_only=True)
