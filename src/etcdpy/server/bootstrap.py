@@ -4,8 +4,9 @@
     restart    newest .snap that the WAL knows -> v2 store, roster; backend at its own index; WAL after the snapshot
     take-over  a bbolt `db` of a Go member and no store of ours: imported first, then as a restart
 
-A fresh member is made by writing what a restart would find, so there is one way into life, not two. Replayed entries
-reach the v2 store and the roster again; the backend skips those at or below its consistent index.
+A fresh member is made by writing what a restart would find, so there is one way into life, not two. A start that was
+cut off between making the log and writing its first term is begun again: nobody was told anything by then. Replayed
+entries reach the v2 store and the roster again; the backend skips those at or below its consistent index.
 
 Upstream: server/etcdserver/bootstrap.go, raft.go (startNode, restartNode).
 """
@@ -25,7 +26,7 @@ from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.schema import buckets, meta
 from etcdpy.storage.snap import Snapshotter
-from etcdpy.storage.wal import Wal, WalSnapshot, valid_snapshot_entries
+from etcdpy.storage.wal import Wal, WalContents, WalSnapshot, valid_snapshot_entries
 from etcdpy.storage.wal.names import list_segments
 
 AUTH_REVISION_KEY: Final = b"authRevision"
@@ -80,7 +81,7 @@ def recover(folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = Fal
     folders.make()
     snapshotter = Snapshotter(str(folders.snap))
     if list_segments(str(folders.wal)):
-        return _restart(folders, snapshotter, unsafe_no_fsync)
+        return _restart(folders, snapshotter, identity, unsafe_no_fsync)
     return _start(folders, snapshotter, identity, unsafe_no_fsync)
 
 
@@ -92,7 +93,17 @@ def prepare_backend(backend: Backend) -> None:
 
 
 def check_backend(recovered: Recovered, backend: Backend) -> None:
-    """Raise StorageError when the backend is older than the snapshot that the log begins with."""
+    """Raise StorageError when log and backend cannot be those of one member.
+
+    Older than the snapshot that the log begins with, the backend lacks entries that nobody has any more. Newer than the
+    log's end, it would skip the next entries as applied already: it is another log's.
+    """
+    last_index = recovered.entries[-1].index if recovered.entries else recovered.snapshot.index
+    if backend.consistent_index > last_index:
+        raise StorageError(
+            f"the store has applied index {backend.consistent_index}, but the log ends at index {last_index}: "
+            "they do not belong together, or the log was lost"
+        )
     if backend.consistent_index < recovered.snapshot.index:
         raise StorageError(
             f"the store has applied index {backend.consistent_index}, but the log begins after the snapshot at "
@@ -106,10 +117,8 @@ def _start(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsaf
     cluster_id = compute_cluster_id([member_id])
     metadata = etcdserver_pb2.Metadata(NodeID=member_id, ClusterID=cluster_id).SerializeToString()
     wal = Wal.create(str(folders.wal), metadata, unsafe_no_fsync=unsafe_no_fsync)
-    myself = ClusterMember(id=member_id, peer_urls=tuple(sorted(urls)), name=identity.name)
-    entry = Entry(1, 1, ENTRY_CONF_CHANGE, _encode_add_node(myself))
-    hard_state = HardState(term=1, vote=0, commit=1)
-    wal.persist(wal.encode([entry], hard_state))
+    entry = _founding_entry(member_id, identity)
+    hard_state = _write_founding(wal, [entry])
     return Recovered(
         member_id=member_id,
         cluster_id=cluster_id,
@@ -123,14 +132,27 @@ def _start(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsaf
     )
 
 
+def _founding_entry(member_id: int, identity: Identity) -> Entry:
+    """Return the first entry of a cluster of one: the member joins it."""
+    urls = tuple(sorted(identity.initial_advertise_peer_urls))
+    myself = ClusterMember(id=member_id, peer_urls=urls, name=identity.name)
+    return Entry(1, 1, ENTRY_CONF_CHANGE, _encode_add_node(myself))
+
+
+def _write_founding(wal: Wal, entries: list[Entry]) -> HardState:
+    """Make the founding durable: it is committed from the beginning."""
+    hard_state = HardState(term=1, vote=0, commit=1)
+    wal.persist(wal.encode(entries, hard_state))
+    return hard_state
+
+
 def _encode_add_node(member: ClusterMember) -> bytes:
     return raft_pb2.ConfChange(
         id=0, type=raft_pb2.ConfChangeAddNode, node_id=member.id, context=member.to_json().encode()
     ).SerializeToString()
 
 
-def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) -> Recovered:
-    snapshotter.remove_orphans()
+def _restart(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsafe_no_fsync: bool) -> Recovered:
     snapshot = snapshotter.load_newest_available(valid_snapshot_entries(str(folders.wal))) or Snapshot()
     v2store = V2Store()
     if not snapshot.is_empty():
@@ -138,7 +160,15 @@ def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) 
     wal, contents = Wal.open(
         str(folders.wal), WalSnapshot(index=snapshot.index, term=snapshot.term), unsafe_no_fsync=unsafe_no_fsync
     )
+    # Only now, that the log is locked: they may be the files on which a running member works.
+    snapshotter.remove_orphans()
     metadata = etcdserver_pb2.Metadata.FromString(contents.metadata)
+    if contents.hard_state.is_empty():
+        try:
+            _finish_founding(wal, contents, metadata, identity)
+        except BaseException:
+            wal.close()
+            raise
     return Recovered(
         member_id=metadata.NodeID,
         cluster_id=metadata.ClusterID,
@@ -150,3 +180,12 @@ def _restart(folders: Folders, snapshotter: Snapshotter, unsafe_no_fsync: bool) 
         v2store=v2store,
         is_new=False,
     )
+
+
+def _finish_founding(wal: Wal, contents: WalContents, metadata: etcdserver_pb2.Metadata, identity: Identity) -> None:
+    """Complete a start that was cut off before the log had a term: `contents` are brought up to it."""
+    entry = _founding_entry(metadata.NodeID, identity)
+    if metadata.ClusterID != compute_cluster_id([metadata.NodeID]) or contents.entries not in ([], [entry]):
+        raise StorageError(f"wal: {wal.directory} was begun by a start that was cut off; remove it and start again")
+    contents.hard_state = _write_founding(wal, [] if contents.entries else [entry])
+    contents.entries = [entry]
