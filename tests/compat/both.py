@@ -30,7 +30,7 @@ class Both(Generic[Seen]):
 class Starter(Protocol):
     """Starts the member of a script; the same data directory each time."""
 
-    def __call__(self, *flags: str) -> RunningEtcd: ...
+    def __call__(self, *flags: str, wait: bool = True) -> RunningEtcd: ...
 
 
 def run_restarting(tmp_path: Path, script: Callable[[Starter], Seen]) -> Both[Seen]:
@@ -41,8 +41,10 @@ def run_restarting(tmp_path: Path, script: Callable[[Starter], Seen]) -> Both[Se
         folder = tmp_path / name
         folder.mkdir()
 
-        def start(*flags: str, folder: Path = folder, binary: Path | None = binary) -> RunningEtcd:
-            return start_reference_etcd(folder, client_port=ports[0], peer_port=ports[1], binary=binary, flags=flags)
+        def start(*flags: str, wait: bool = True, folder: Path = folder, binary: Path | None = binary) -> RunningEtcd:
+            return start_reference_etcd(
+                folder, client_port=ports[0], peer_port=ports[1], binary=binary, flags=flags, wait=wait
+            )
 
         seen.append(script(start))
     return Both(*seen)
