@@ -104,6 +104,7 @@ class Housekeeper:
     def start(self) -> None:
         self._every(self._tick_seconds, self._tick)
         self._every(CHORES_SECONDS, self._do_chores)
+        self._snapshots.purge()
         self._every(PURGE_SECONDS, self._snapshots.purge)
 
     def stop(self) -> None:
@@ -257,6 +258,9 @@ class Housekeeper:
             log_warn(self._log, "failed to revoke lease", lease_id=f"{lease_id:016x}", error=error.text)
         finally:
             self._pacer.finish(lease_id)
+        if not (self._is_stopped or self._service.is_stopped):
+            # A place in flight is free: the pacer sets the pace, not the chores.
+            self._propose_revokes(self._loop.time())
 
     def _propose_checkpoints(self, now: float) -> None:
         due = self._lessor.due_checkpoints(now)

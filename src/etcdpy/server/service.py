@@ -282,6 +282,11 @@ class Service:
             self._hand_out(expired)
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._is_stopped
+
+    @property
     def is_leader(self) -> bool:
         return self._member.is_leader
 
