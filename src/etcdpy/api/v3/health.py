@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from etcdpy.api.v3.dispatch import unary
+from google.protobuf.message import DecodeError
+
+from etcdpy.api.v3.dispatch import refuse, unary
 from etcdpy.base.errors import NOT_FOUND, EtcdError
 from etcdpy.pb import health_pb2
 from etcdpy.transport.grpc.call import Call, StreamHandler
@@ -30,9 +32,17 @@ class _HealthWatch:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._is_told = False
 
     def on_message(self, message: bytes, /) -> None:
-        request = health_pb2.HealthCheckRequest.FromString(message)
+        if self._is_told:
+            return  # one request is all that this kind of call has: answering each would queue without a bound
+        self._is_told = True
+        try:
+            request = health_pb2.HealthCheckRequest.FromString(message)
+        except DecodeError as error:
+            refuse(self._call, error)
+            return
         status = _Response.SERVICE_UNKNOWN if request.service else _Response.SERVING
         self._call.write(_Response(status=status).SerializeToString())
 
