@@ -89,12 +89,15 @@ class Service:
         self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
         self._reads = ReadQueue()
         self._sliced = SlicedReads(
-            lambda step: loop.call_soon(driver.guard, step), lambda ticket, result: self._hand_out([(ticket, result)])
+            lambda step: loop.call_soon(driver.guard, step),
+            lambda ticket, result: self._hand_out([(ticket, result)]),
+            lambda ticket: self.is_wanted(ticket),
         )
         self._futures: dict[int, asyncio.Future[Answer]] = {}
         self._next_own_ticket = -1
         self._is_stopped = False
         self.deliver: Deliver = _nobody_listens
+        self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
         self.observer: Observer | None = None
         self.proposals_failed = 0
         self.read_indexes_failed = 0
@@ -321,6 +324,10 @@ class Service:
             else:
                 future.set_result(result)
         return True
+
+
+def _is_always_wanted(ticket: int) -> bool:
+    return True
 
 
 def _nobody_listens(answers: Sequence[tuple[int, Result]]) -> None:

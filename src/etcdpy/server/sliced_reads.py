@@ -1,55 +1,83 @@
 """Large reads, a slice per turn of the loop each: who lists a million keys does not hold up a heartbeat.
 
-Slices of different readers take turns. A reader whose client has gone is read for to the end: he cannot be told from
-the others here, and his number is bounded by the requests that one connection may have open.
+Slices of different readers take turns. An answer in the making holds all its keys, so only a few are made at a time;
+the others wait without having begun. A reader whose client has gone is dropped at his next slice.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from typing import Final
 
-from etcdpy.base.errors import EtcdError
+from etcdpy.base.errors import Canceled, EtcdError
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.mvcc.answer import Answer
 
 Steps = Generator[None, None, Answer]
+
+# Answers in the making. More would be no quicker, as one loop makes them all; with one, a long read holds up others.
+READS_AT_ONCE_MAX: Final = 4
+
+
+def _is_always_wanted(ticket: int) -> bool:
+    return True
 
 
 class SlicedReads:
     """Reads in progress, first come first served by the slice."""
 
     def __init__(
-        self, call_soon: Callable[[Callable[[], None]], object], deliver: Callable[[int, Result], None]
+        self,
+        call_soon: Callable[[Callable[[], None]], object],
+        deliver: Callable[[int, Result], None],
+        is_wanted: Callable[[int], bool] = _is_always_wanted,
     ) -> None:
         self._call_soon = call_soon
         self._deliver = deliver
-        self._reads: deque[tuple[int, Steps]] = deque()
+        self._is_wanted = is_wanted
+        self._reads: deque[tuple[int, Steps]] = deque()  # Invariant: not more than READS_AT_ONCE_MAX.
+        self._waiting: deque[tuple[int, Steps]] = deque()  # Invariant: empty unless there are as many reads.
 
     def start(self, ticket: int, steps: Steps) -> None:
+        if len(self._reads) == READS_AT_ONCE_MAX:
+            self._waiting.append((ticket, steps))
+            return
         self._reads.append((ticket, steps))
         if len(self._reads) == 1:
             self._call_soon(self._step)
 
     def take_all(self) -> list[int]:
         """Return the tickets of unfinished reads and forget them: the member stops."""
-        tickets = [ticket for ticket, _ in self._reads]
+        tickets = [ticket for ticket, _ in (*self._reads, *self._waiting)]
         self._reads.clear()
+        self._waiting.clear()
         return tickets
 
     def _step(self) -> None:
         if not self._reads:
             return
         ticket, steps = self._reads.popleft()
-        result: Result | None = None
-        try:
-            next(steps)
+        result = self._take_slice(ticket, steps)
+        if result is None:
             self._reads.append((ticket, steps))
-        except StopIteration as done:
-            result = done.value
-        except EtcdError as error:
-            result = error
+        elif self._waiting:
+            self._reads.append(self._waiting.popleft())
         if self._reads:
             self._call_soon(self._step)
         if result is not None:
             self._deliver(ticket, result)
+
+    def _take_slice(self, ticket: int, steps: Steps) -> Result | None:
+        """Return the answer when this was the last slice."""
+        if not self._is_wanted(ticket):
+            steps.close()
+            return Canceled()
+        try:
+            next(steps)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        except EtcdError as error:
+            return error
+        return None

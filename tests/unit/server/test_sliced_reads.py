@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 
-from etcdpy.base.errors import Compacted
-from etcdpy.server.sliced_reads import SlicedReads
+from etcdpy.base.errors import Canceled, Compacted
+from etcdpy.server.sliced_reads import READS_AT_ONCE_MAX, SlicedReads
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.mvcc.answer import Answer
 
@@ -18,7 +18,12 @@ class Turns:
         self.waiting: deque[Callable[[], None]] = deque()
         self.delivered: list[tuple[int, Result]] = []
         self.slices: list[int] = []
-        self.reads = SlicedReads(self.waiting.append, lambda ticket, result: self.delivered.append((ticket, result)))
+        self.gone: set[int] = set()
+        self.reads = SlicedReads(
+            self.waiting.append,
+            lambda ticket, result: self.delivered.append((ticket, result)),
+            lambda ticket: ticket not in self.gone,
+        )
 
     def steps(self, ticket: int, slices: int) -> Generator[None, None, Answer]:
         for _ in range(slices):
@@ -102,3 +107,39 @@ def test_a_stop_takes_the_unfinished_and_no_slice_follows() -> None:
     assert turns.reads.take_all() == [2]
     turns.turn_until_quiet()
     assert (turns.tickets(), len(turns.slices)) == ([1], sliced)
+
+
+def test_only_so_many_answers_are_in_the_making_and_the_others_follow_in_order() -> None:
+    turns = Turns()
+    readers = list(range(1, READS_AT_ONCE_MAX + 4))
+    for ticket in readers:
+        turns.reads.start(ticket, turns.steps(ticket, 3))
+    for _ in range(2 * READS_AT_ONCE_MAX):
+        turns.turn()
+    assert set(turns.slices) == set(readers[:READS_AT_ONCE_MAX])
+    turns.turn_until_quiet()
+
+    assert turns.tickets() == readers
+    assert len(turns.slices) == 3 * len(readers)
+
+
+def test_a_reader_who_has_gone_costs_no_further_slice() -> None:
+    turns = Turns()
+    for ticket in range(1, READS_AT_ONCE_MAX + 3):
+        turns.reads.start(ticket, turns.steps(ticket, 3))
+    turns.turn()
+    turns.gone = {1, READS_AT_ONCE_MAX + 1}
+    turns.turn_until_quiet()
+
+    assert turns.slices.count(1) == 1 and turns.slices.count(READS_AT_ONCE_MAX + 1) == 0
+    assert {ticket for ticket, result in turns.delivered if isinstance(result, Canceled)} == turns.gone
+    assert len(turns.delivered) == READS_AT_ONCE_MAX + 2
+
+
+def test_a_stop_takes_those_who_wait_to_begin_too() -> None:
+    turns = Turns()
+    readers = list(range(1, READS_AT_ONCE_MAX + 3))
+    for ticket in readers:
+        turns.reads.start(ticket, turns.steps(ticket, 3))
+
+    assert turns.reads.take_all() == readers

@@ -29,6 +29,7 @@ class Dispatcher:
         self._calls: dict[int, Call] = {}
         self._next_ticket = 1
         service.deliver = self.deliver
+        service.is_wanted = self.is_wanted
 
     def propose(self, call: Call, kind: int, request: Any, body: bytes) -> None:
         """Answer `call` with what comes of proposing `request`."""
@@ -49,6 +50,11 @@ class Dispatcher:
                 call.fail(result.code, result.text)
             else:
                 call.respond(encode(result.revision) + result.body)
+
+    def is_wanted(self, ticket: int) -> bool:
+        """Return whether the client still waits: it has not cancelled, and its deadline has not passed."""
+        call = self._calls.get(ticket)
+        return call is None or not call.closed
 
     def answer_later(self, call: Call, work: Awaitable[bytes]) -> None:
         """Answer `call` with the message that `work` returns, or with the EtcdError that it raises."""
