@@ -336,6 +336,10 @@ class Backend:
         """Keep new commits from starting; return False while another job does."""
         return self._jobs.hold(job)
 
+    def may_hold(self, job: Job) -> bool:
+        """Return whether `hold_commits` would succeed now."""
+        return self._jobs.may_hold(job)
+
     def commit_held(self, job: Job) -> bool:
         """Start the commit of all there is, for the job that holds; return False while that is not possible."""
         if self._jobs.holder is not job:

@@ -68,7 +68,11 @@ class DefragmentJob:
 
     def needs_poll(self) -> bool:
         """Return whether the next step does not wait for the thread."""
-        return self._stage in (_WAITING, _COMMITTING) or self._worker.is_done()
+        if self._stage == _WAITING:
+            return not self._host.is_committing() and self._host.may_hold(self)
+        if self._stage == _COMMITTING:
+            return not self._host.is_committing()
+        return self._worker.is_done()
 
     def cancel(self) -> None:
         """Wait for the thread, then leave things as they are: a half-made generation is removed at the next open."""

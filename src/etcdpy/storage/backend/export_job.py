@@ -85,7 +85,7 @@ class ExportJob:
 
     def needs_poll(self) -> bool:
         """Return whether the next step does not wait for the child."""
-        return self._stage == _WAITING
+        return self._stage == _WAITING and not self._host.is_committing() and self._host.may_hold(self)
 
     def fileno(self) -> int | None:
         """Return a descriptor that becomes readable when the child has news, None while there is no child."""

@@ -41,6 +41,9 @@ class Host(Protocol):
     def hold_commits(self, job: Job) -> bool:
         """Keep new commits from starting; return False while another job does."""
 
+    def may_hold(self, job: Job) -> bool:
+        """Return whether `hold_commits` would succeed now."""
+
     def commit_held(self, job: Job) -> bool:
         """Start the commit of all there is; return False while that is not possible (commit in flight, open entry)."""
 
@@ -85,6 +88,10 @@ class Jobs:
         has_ended = len(going_on) < len(self._jobs)
         self._jobs = going_on
         return has_ended
+
+    def may_hold(self, job: Job) -> bool:
+        """Return whether no other job keeps commits from starting."""
+        return self.holder is None or self.holder is job
 
     def hold(self, job: Job) -> bool:
         """Keep new commits from starting; return False while another job does."""

@@ -267,3 +267,24 @@ def test_there_and_back_again(backend: Backend, tmp_path: Path) -> None:
     assert other.scan(buckets.AUTH_USERS, b"", None) == backend.scan(buckets.AUTH_USERS, b"", None)
     assert (other.consistent_index, other.term) == (200, 1)
     other.close()
+
+
+def test_a_job_that_waits_for_another_asks_for_no_poll(backend: Backend, tmp_path: Path) -> None:
+    """Whoever polls as long as there is work would do nothing else until the other is through."""
+    writer = Writer(backend)
+    writer.write(10)
+    first = backend.start_export(tmp_path / "first")
+    while first.fileno() is None:
+        backend.poll(0.0)
+    assert first._child is not None
+    os.kill(first._child.pid, signal.SIGSTOP)
+    second = backend.start_export(tmp_path / "second")
+    third = backend.start_defragment()
+    for _ in range(3):
+        backend.poll(0.0)
+
+    assert not backend.has_work()
+    os.kill(first._child.pid, signal.SIGCONT)
+    for job in (first, second, third):
+        drive(backend, job, writer)
+    writer.check()
