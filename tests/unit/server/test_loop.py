@@ -425,3 +425,15 @@ def test_an_entry_whose_apply_broke_off_leaves_nothing_on_disk(tmp_path: Path, m
 
     run(broken_life())
     run(next_life())
+
+
+def test_the_term_of_what_was_applied_is_that_of_a_configuration_change_too(tmp_path: Path) -> None:
+    """A snapshot is named by it: one taken right after the founding would be of term 0 otherwise."""
+
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await until(lambda: bool(notes.turns) and spine.member.applied_index == 1)
+
+            assert spine.applier.term == 1
+
+    run(scenario())

@@ -110,6 +110,7 @@ class Applier:
 
     def apply_conf_change(self, entry: Entry, change: raft_pb2.ConfChange, conf_state: ConfState) -> None:
         """Bring the roster in line with a change that raft has made; `conf_state` is what came of it there."""
+        self._term = entry.term
         is_new = entry.index > self._consistent_index
         if change.type in (raft_pb2.ConfChangeAddNode, raft_pb2.ConfChangeAddLearnerNode):
             self._roster.add_member(Member.from_json(change.context), mirror=is_new)
