@@ -305,6 +305,19 @@ def test_message_larger_than_the_window_passes_a_stream_again_and_again() -> Non
     assert pair.server.reserved_bytes == 0
 
 
+def test_a_small_message_between_large_ones_leaves_the_window_as_it_is() -> None:
+    server = Recorder()
+    pair = Pair(stream=server.opened)
+    stream = pair.start(None, b"/s/Stream")
+    sizes = [1_800_000, 600_000, 2_000_000, 100_000, 1_900_000, 40_000, 2_000_000]
+    for size in sizes:
+        stream.write(b"m" * size)
+        pair.exchange()
+
+    assert server.told == ["open"] + [f"message {size}" for size in sizes]
+    assert pair.server.reserved_bytes == 0
+
+
 def test_cancelled_stream_is_told_once() -> None:
     server = Recorder()
     pair = Pair(stream=server.opened)

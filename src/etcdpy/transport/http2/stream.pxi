@@ -195,14 +195,20 @@ cdef class Stream:
         return 0
 
     cdef void grant(self):
-        cdef size_t wanted
+        cdef nghttp2_session *h2 = self.session.h2
+        cdef int64_t missing, window
         self.waits_for_reserve = False
         self.reserved = self.partial_need
         self.session.reserved_bytes += self.reserved
         # Until the peer acknowledges our SETTINGS the stream counts from HTTP/2's own first window, and shrinks by the
         # difference when he does: the grant must be enough afterwards too.
-        wanted = self.partial_need + <size_t>self.session.endpoint.stream_window_bytes + <size_t>DEFAULT_WINDOW_BYTES
-        nghttp2_session_set_local_window_size(self.session.h2, 0, self.id, <int32_t>min(wanted, <size_t>0x7FFFFFFF))
+        missing = self.partial_need + <size_t>self.session.endpoint.stream_window_bytes + <size_t>DEFAULT_WINDOW_BYTES
+        # What the peer may still send counts, not the size of the window: nghttp2 gives back what was taken out of a
+        # window only when that is half of it. So a window grows to at most twice what the largest message needs.
+        missing -= nghttp2_session_get_stream_local_window_size(h2, self.id)
+        if missing > 0:
+            window = nghttp2_session_get_stream_effective_local_window_size(h2, self.id) + missing
+            nghttp2_session_set_local_window_size(h2, 0, self.id, <int32_t>min(window, <int64_t>0x7FFFFFFF))
 
     cdef void release_reserve(self):
         if not self.reserved:
