@@ -8,7 +8,7 @@ from tests.unit.api.v3.unary_call import UnaryCall
 
 
 def test_authentication_is_off() -> None:
-    call = UnaryCall(AuthenticateRequest(name=b"root", password="x").SerializeToString())
+    call = UnaryCall(AuthenticateRequest(name=b"root", password=b"x").SerializeToString())
     AuthApi().authenticate(call)
 
     assert call.status == (9, "etcdserver: authentication is not enabled")
