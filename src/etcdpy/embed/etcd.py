@@ -57,6 +57,7 @@ class Etcd:
         self._node: Node | None = None
         self._is_stopped = False
         self._previous_exception_handler: Any = None
+        self._is_watching_callbacks = False
 
     @property
     def node(self) -> Node:
@@ -80,8 +81,7 @@ class Etcd:
         try:
             await self._start()
         except BaseException:
-            for listener in self._listeners:
-                listener.close()
+            await self.stop()
             raise
 
     async def _start(self) -> None:
@@ -126,6 +126,7 @@ class Etcd:
                 loop.default_exception_handler(context)
 
         self._loop.set_exception_handler(handle)
+        self._is_watching_callbacks = True
         self._previous_exception_handler = previous
 
     async def _publish(self, node: Node) -> None:
@@ -201,6 +202,7 @@ class Etcd:
                 keepalive_timeout_seconds=config.grpc_keepalive_timeout_seconds,
             ),
         )
+        node.service.flush = grpc.flush
         clients = HttpServer(
             build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop
         )
@@ -275,7 +277,8 @@ class Etcd:
         for server in self._http_servers:
             server.abort()
         node.close()
-        self._loop.set_exception_handler(self._previous_exception_handler)
+        if self._is_watching_callbacks:
+            self._loop.set_exception_handler(self._previous_exception_handler)
         log_closed(self._log, self.config)
 
     async def _wait_quiet(self, node: Node) -> None:

@@ -30,6 +30,8 @@ INLINE_PROPOSALS_MAX: Final = 2
 # An inline sync slower than this holds up everybody: use the thread for a while instead.
 INLINE_SYNC_SECONDS_MAX: Final = 0.001
 INLINE_PENALTY_WRITES: Final = 64
+# One slow sync of many says nothing: this many count.
+INLINE_SMOOTHING: Final = 8
 # What filling a commit may take of one turn; 10,000 items take about 2 ms in all.
 BACKEND_SECONDS_PER_TURN: Final = 0.001
 # While the backend is congested nothing else may wake us up.
@@ -86,7 +88,8 @@ class MemberLoop:
         self._is_scheduled = False
         self._wants_campaign = False
         self._looks_again = False  # a timer will look whether the backend is still congested
-        self._inline_penalty = 0
+        self._inline_penalty = 0  # writes left for the thread because of a slow disk
+        self._inline_seconds = 0.0  # how long an inline write takes, smoothed
         self.has_failed = False
 
     def start(self, consumer: Consumer) -> None:
@@ -212,7 +215,9 @@ class MemberLoop:
         batch = self._wal.encode(write.entries, write.hard_state)
         started = self._stopwatch()
         self._wal.persist(batch)
-        if self._stopwatch() - started > INLINE_SYNC_SECONDS_MAX:
+        self._inline_seconds += (self._stopwatch() - started - self._inline_seconds) / INLINE_SMOOTHING
+        if self._inline_seconds > INLINE_SYNC_SECONDS_MAX:
+            self._inline_seconds = 0.0
             self._inline_penalty = INLINE_PENALTY_WRITES
         self._member.persisted(write)
 

@@ -33,6 +33,8 @@ from etcdpy.storage.backend.jobs import JobError
 
 # Upstream's snapshotSendBufferSize.
 SNAPSHOT_BLOB_BYTES: Final = 32 * 1024
+# Each is a whole copy of the store on disk until its reader has it; further ones wait.
+SNAPSHOTS_AT_ONCE_MAX: Final = 4
 # A job of the backend moves on when the loop polls it; look again so often.
 JOB_POLL_SECONDS: Final = 0.005
 
@@ -69,6 +71,7 @@ class Maintenance:
         self._quota = quota
         self._metrics = metrics
         self._scratch = scratch
+        self._snapshot_slots = asyncio.Semaphore(SNAPSHOTS_AT_ONCE_MAX)
         self._log = log
 
     def status(self) -> rpc_pb2.StatusResponse:
@@ -145,6 +148,11 @@ class Maintenance:
         """
         if self._alarms.is_raised(rpc_pb2.CORRUPT):
             raise Corrupt
+        async with self._snapshot_slots:
+            async for response in self._export():
+                yield response
+
+    async def _export(self) -> AsyncIterator[rpc_pb2.SnapshotResponse]:
         started = self._loop.time()
         path: Path | None = None
         try:

@@ -97,6 +97,8 @@ class Service:
         self._next_own_ticket = -1
         self._is_stopped = False
         self.deliver: Deliver = _nobody_listens
+        # Called once a turn, after the last answer: what was delivered may leave now.
+        self.flush: Callable[[], None] = _nothing_to_send
         self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
         self.observer: Observer | None = None
         self.proposals_failed = 0
@@ -250,6 +252,7 @@ class Service:
             self._serve(reads)
         if self.observer is not None:
             self.observer.on_turn_end(applied_index)
+        self.flush()
 
     def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
         if self.observer is not None:
@@ -328,6 +331,10 @@ class Service:
 
 def _is_always_wanted(ticket: int) -> bool:
     return True
+
+
+def _nothing_to_send() -> None:
+    """Before the API is wired."""
 
 
 def _nobody_listens(answers: Sequence[tuple[int, Result]]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.base.errors import BadLeaderTransferee, EtcdError, NotLeader
+from etcdpy.base.errors import ABORTED, BadLeaderTransferee, EtcdError, NotLeader
 from etcdpy.pb import rpc_pb2
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.service import Service
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.transport.grpc.call import Call, StreamHandler
+
+# Each download is a whole copy of the store on disk: a reader who takes nothing may not keep it for ever.
+STALL_SECONDS_MAX: Final = 60.0
 
 
 class MaintenanceApi:
@@ -112,10 +116,12 @@ class SnapshotStream:
                     break
                 if not self._call.write(self._header.encode(0) + response.SerializeToString()):
                     self._has_room.clear()
-                    await self._has_room.wait()
+                    await asyncio.wait_for(self._has_room.wait(), STALL_SECONDS_MAX)
             else:
                 self._call.finish()
         except EtcdError as error:
             self._call.fail(error.code, error.text)
+        except TimeoutError:
+            self._call.fail(ABORTED, "the snapshot's reader has taken nothing for too long")
         finally:
             await blobs.aclose()  # type: ignore[attr-defined]
