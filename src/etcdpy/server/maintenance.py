@@ -13,7 +13,8 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -148,11 +149,11 @@ class Maintenance:
         """
         if self._alarms.is_raised(rpc_pb2.CORRUPT):
             raise Corrupt
-        async with self._snapshot_slots:
-            async for response in self._export():
+        async with self._snapshot_slots, aclosing(self._export()) as responses:
+            async for response in responses:
                 yield response
 
-    async def _export(self) -> AsyncIterator[rpc_pb2.SnapshotResponse]:
+    async def _export(self) -> AsyncGenerator[rpc_pb2.SnapshotResponse, None]:
         started = self._loop.time()
         path: Path | None = None
         try:
