@@ -53,8 +53,11 @@ Value = TypeVar("Value")
 
 def run(scenario: Coroutine[Any, Any, Value]) -> Value:
     async def bounded() -> Value:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await scenario
+        async with asyncio.timeout(PATIENCE_SECONDS) as limit:
+            value = await scenario
+        # A cancellation may be taken for something that the scenario waits for.
+        assert not limit.expired(), "it ended only because patience did"
+        return value
 
     return uvloop.run(bounded())
 
