@@ -41,7 +41,7 @@ async def open_node(directory: Path, *, elect: bool = True, **settings: Any) -> 
     try:
         if elect:
             node.driver.campaign_when_applied()
-            await until(lambda: node.member.is_leader and node.member.applied_index == node.member.last_index)
+            await until(lambda: node.member.is_leader and node.driver.is_quiet)
         yield node, api
     finally:
         node.service.stop()

@@ -16,7 +16,7 @@ from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.quota import QUOTA_BYTES_DEFAULT
 from etcdpy.state.apply import proposal as kinds
 from tests.unit.embed.open_node import make_config, open_node
-from tests.unit.server.spine import run
+from tests.unit.server.spine import run, until
 
 
 def test_a_new_node_has_etcds_ids_and_takes_writes(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_lost_store_behind_a_snapshot_is_refused(tmp_path: Path) -> None:
         async with open_node(tmp_path, snapshot_count=3) as (node, _):
             for number in range(9):
                 await node.service.call(kinds.PUT, PutRequest(key=b"%d" % number))
-        assert list(node.config.snap_path.glob("*.snap"))
+            await until(lambda: bool(list(node.config.snap_path.glob("*.snap"))) and node.disk.is_idle)
         shutil.rmtree(node.config.member_path / "store")
         with pytest.raises(StorageError, match="the log begins after the snapshot"):
             async with open_node(tmp_path):
