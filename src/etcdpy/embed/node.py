@@ -93,157 +93,210 @@ class Node:
 
 def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop) -> Node:
     """Recover what the data directory holds and put a member together around it. Raise StorageError."""
-    folders = Folders(member=config.member_path, wal=config.wal_path)
-    recovered = recover(folders, _identity(config), unsafe_no_fsync=config.unsafe_no_fsync)
-    wakers: list[Callable[[], None]] = []
-    backend = _open_backend(config, folders, log, lambda: [loop.call_soon_threadsafe(wake) for wake in wakers])
-    check_backend(recovered, backend)
-    prepare_backend(backend)
-    member_id, cluster_id = recovered.member_id, recovered.cluster_id
+    builder = _Builder(config, log, loop)
+    builder.open_files()
+    builder.build_state()
+    builder.build_member()
+    builder.build_service()
+    builder.build_housekeeping()
+    return builder.finish()
 
-    lessor = Lessor(
-        backend,
-        ttl_seconds_min=minimum_ttl_seconds(config.election_timeout_ms / 1000),
-        are_checkpoints_on=config.enable_lease_checkpoint,
-        are_checkpoints_persisted=config.enable_lease_checkpoint_persist,
-    )
-    store = Store(backend, lessor)
-    store.restore()
-    lessor.bind(store)
-    log_info(log, "kvstore restored", current_rev=store.current_revision)
-    alarms = AlarmStore(backend)
-    roster = Roster(recovered.v2store, backend, cluster_id=cluster_id)
-    roster.recover()
-    applier = Applier(
-        store=store, lessor=lessor, alarms=alarms, roster=roster, v2store=recovered.v2store, backend=backend
-    )
-    hub = WatchHub(
-        store,
-        cluster_id=cluster_id,
-        member_id=member_id,
-        fragment_bytes_max=config.max_request_bytes + FRAGMENT_OVERHEAD_BYTES,
-        progress_interval_seconds=config.watch_progress_notify_interval_seconds,
-        random=random.Random(),
-    )
 
-    raft_storage = _fill_raft_storage(recovered)
-    _log_local_member(log, recovered)
-    raft_node = RawNode(
-        RaftConfig(
-            id=member_id,
-            election_tick=config.election_ticks,
-            heartbeat_tick=1,
-            storage=raft_storage,
-            rng=random.Random(),
-            logger=named(log, "raft"),
-            applied=recovered.snapshot.index,
-            pre_vote=config.pre_vote,
+class _Builder:
+    """Puts a node together, floor by floor; each step uses what the ones before it made."""
+
+    def __init__(self, config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
+        self.config = config
+        self.log = log
+        self.loop = loop
+        self.folders = Folders(member=config.member_path, wal=config.wal_path)
+        self.wakers: list[Callable[[], None]] = []  # what to do when the backend's worker has news
+
+    def open_files(self) -> None:
+        config = self.config
+        self.recovered = recover(self.folders, _identity(config), unsafe_no_fsync=config.unsafe_no_fsync)
+        self.backend = _open_backend(config, self.folders, self.log, self.wake)
+        check_backend(self.recovered, self.backend)
+        prepare_backend(self.backend)
+
+    def wake(self) -> None:
+        """Called on the backend's worker thread."""
+        for wake in self.wakers:
+            self.loop.call_soon_threadsafe(wake)
+
+    def build_state(self) -> None:
+        config, backend, recovered = self.config, self.backend, self.recovered
+        self.lessor = Lessor(
+            backend,
+            ttl_seconds_min=minimum_ttl_seconds(config.election_timeout_ms / 1000),
+            are_checkpoints_on=config.enable_lease_checkpoint,
+            are_checkpoints_persisted=config.enable_lease_checkpoint_persist,
         )
-    )
-    member = Member(raft_node, raft_storage, recovered.hard_state, applied_index=recovered.snapshot.index)
-    disk = DiskThread(loop)
-    driver = MemberLoop(loop=loop, member=member, wal=recovered.wal, disk=disk, applier=applier, backend=backend)
-    wakers.append(driver.schedule)
-    quota = Quota(backend, config.quota_backend_bytes)
-    metrics = MetricsSource(server_id=format_id(member_id))
-    request_ids = RequestIdGenerator(member_id, int(time.time() * 1000))
-    service = Service(
-        loop=loop,
-        driver=driver,
-        member=member,
-        store=store,
-        quota=quota,
-        alarms=alarms,
-        request_ids=request_ids,
-        member_id=member_id,
-        request_bytes_max=config.max_request_bytes,
-        timeout_seconds=config.request_timeout_seconds,
-    )
-    tasks = TaskOwner(on_failure=driver.fail)
-    compactions = CompactionRunner(
-        loop=loop,
-        store=store,
-        batch=config.compaction_batch_limit,
-        pause_seconds=config.compaction_sleep_interval_seconds,
-        metrics=metrics,
-        on_failure=driver.fail,
-        log=log,
-    )
-    snapshots = SnapshotKeeper(
-        snapshot_count=config.snapshot_count,
-        catchup_entries=config.snapshot_catchup_entries,
-        max_wals=config.max_wals,
-        max_snapshots=config.max_snapshots,
-        last_index=recovered.snapshot.index,
-        backend=backend,
-        v2store=recovered.v2store,
-        wal=recovered.wal,
-        snapshotter=recovered.snapshotter,
-        member=member,
-        raft_storage=raft_storage,
-        disk=disk,
-        on_failure=driver.fail,
-        log=log,
-    )
-    housekeeper = Housekeeper(
-        loop=loop,
-        driver=driver,
-        member=member,
-        service=service,
-        applier=applier,
-        store=store,
-        lessor=lessor,
-        hub=hub,
-        roster=roster,
-        snapshots=snapshots,
-        compactions=compactions,
-        auto_compaction=_make_auto_compaction(config, service, tasks, log, loop.time()),
-        tasks=tasks,
-        conf_state=recovered.snapshot.conf_state,
-        member_id=member_id,
-        election_timeout_seconds=config.election_timeout_ms / 1000,
-        tick_seconds=config.tick_seconds,
-        log=log,
-    )
-    service.observer = housekeeper
-    maintenance = Maintenance(
-        loop=loop,
-        member=member,
-        member_id=member_id,
-        store=store,
-        backend=backend,
-        alarms=alarms,
-        roster=roster,
-        quota=quota,
-        metrics=metrics,
-        scratch=folders.snap,
-        log=log,
-    )
-    return Node(
-        member_id=member_id,
-        cluster_id=cluster_id,
-        config=config,
-        log=log,
-        recovered=recovered,
-        backend=backend,
-        store=store,
-        lessor=lessor,
-        alarms=alarms,
-        roster=roster,
-        hub=hub,
-        member=member,
-        disk=disk,
-        driver=driver,
-        service=service,
-        housekeeper=housekeeper,
-        compactions=compactions,
-        maintenance=maintenance,
-        tasks=tasks,
-        metrics=metrics,
-        quota=quota,
-        request_ids=request_ids,
-        clock=loop.time,
-    )
+        self.store = Store(backend, self.lessor)
+        self.store.restore()
+        self.lessor.bind(self.store)
+        log_info(self.log, "kvstore restored", current_rev=self.store.current_revision)
+        self.alarms = AlarmStore(backend)
+        self.roster = Roster(recovered.v2store, backend, cluster_id=recovered.cluster_id)
+        self.roster.recover()
+        self.applier = Applier(
+            store=self.store,
+            lessor=self.lessor,
+            alarms=self.alarms,
+            roster=self.roster,
+            v2store=recovered.v2store,
+            backend=backend,
+        )
+        self.hub = WatchHub(
+            self.store,
+            cluster_id=recovered.cluster_id,
+            member_id=recovered.member_id,
+            fragment_bytes_max=config.max_request_bytes + FRAGMENT_OVERHEAD_BYTES,
+            progress_interval_seconds=config.watch_progress_notify_interval_seconds,
+            random=random.Random(),
+        )
+
+    def build_member(self) -> None:
+        config, recovered = self.config, self.recovered
+        self.raft_storage = _fill_raft_storage(recovered)
+        _log_local_member(self.log, recovered)
+        applied_index = recovered.snapshot.index
+        raft_node = RawNode(
+            RaftConfig(
+                id=recovered.member_id,
+                election_tick=config.election_ticks,
+                heartbeat_tick=1,
+                storage=self.raft_storage,
+                rng=random.Random(),
+                logger=named(self.log, "raft"),
+                applied=applied_index,
+                pre_vote=config.pre_vote,
+            )
+        )
+        self.member = Member(raft_node, self.raft_storage, recovered.hard_state, applied_index=applied_index)
+        self.disk = DiskThread(self.loop)
+        self.driver = MemberLoop(
+            loop=self.loop,
+            member=self.member,
+            wal=recovered.wal,
+            disk=self.disk,
+            applier=self.applier,
+            backend=self.backend,
+        )
+        self.wakers.append(self.driver.schedule)
+
+    def build_service(self) -> None:
+        config, member_id = self.config, self.recovered.member_id
+        self.quota = Quota(self.backend, config.quota_backend_bytes)
+        self.metrics = MetricsSource(server_id=format_id(member_id))
+        self.request_ids = RequestIdGenerator(member_id, int(time.time() * 1000))
+        self.service = Service(
+            loop=self.loop,
+            driver=self.driver,
+            member=self.member,
+            store=self.store,
+            quota=self.quota,
+            alarms=self.alarms,
+            request_ids=self.request_ids,
+            member_id=member_id,
+            request_bytes_max=config.max_request_bytes,
+            timeout_seconds=config.request_timeout_seconds,
+        )
+        self.tasks = TaskOwner(on_failure=self.driver.fail)
+
+    def build_housekeeping(self) -> None:
+        config = self.config
+        self.compactions = CompactionRunner(
+            loop=self.loop,
+            store=self.store,
+            batch=config.compaction_batch_limit,
+            pause_seconds=config.compaction_sleep_interval_seconds,
+            metrics=self.metrics,
+            on_failure=self.driver.fail,
+            log=self.log,
+        )
+        self.housekeeper = Housekeeper(
+            loop=self.loop,
+            driver=self.driver,
+            member=self.member,
+            service=self.service,
+            applier=self.applier,
+            store=self.store,
+            lessor=self.lessor,
+            hub=self.hub,
+            roster=self.roster,
+            snapshots=self._make_snapshot_keeper(),
+            compactions=self.compactions,
+            auto_compaction=_make_auto_compaction(config, self.service, self.tasks, self.log, self.loop.time()),
+            tasks=self.tasks,
+            conf_state=self.recovered.snapshot.conf_state,
+            member_id=self.recovered.member_id,
+            election_timeout_seconds=config.election_timeout_ms / 1000,
+            tick_seconds=config.tick_seconds,
+            log=self.log,
+        )
+        self.service.observer = self.housekeeper
+
+    def _make_snapshot_keeper(self) -> SnapshotKeeper:
+        config, recovered = self.config, self.recovered
+        return SnapshotKeeper(
+            snapshot_count=config.snapshot_count,
+            catchup_entries=config.snapshot_catchup_entries,
+            max_wals=config.max_wals,
+            max_snapshots=config.max_snapshots,
+            last_index=recovered.snapshot.index,
+            backend=self.backend,
+            v2store=recovered.v2store,
+            wal=recovered.wal,
+            snapshotter=recovered.snapshotter,
+            member=self.member,
+            raft_storage=self.raft_storage,
+            disk=self.disk,
+            on_failure=self.driver.fail,
+            log=self.log,
+        )
+
+    def _make_maintenance(self) -> Maintenance:
+        return Maintenance(
+            loop=self.loop,
+            member=self.member,
+            member_id=self.recovered.member_id,
+            store=self.store,
+            backend=self.backend,
+            alarms=self.alarms,
+            roster=self.roster,
+            quota=self.quota,
+            metrics=self.metrics,
+            scratch=self.folders.snap,
+            log=self.log,
+        )
+
+    def finish(self) -> Node:
+        return Node(
+            member_id=self.recovered.member_id,
+            cluster_id=self.recovered.cluster_id,
+            config=self.config,
+            log=self.log,
+            recovered=self.recovered,
+            backend=self.backend,
+            store=self.store,
+            lessor=self.lessor,
+            alarms=self.alarms,
+            roster=self.roster,
+            hub=self.hub,
+            member=self.member,
+            disk=self.disk,
+            driver=self.driver,
+            service=self.service,
+            housekeeper=self.housekeeper,
+            compactions=self.compactions,
+            maintenance=self._make_maintenance(),
+            tasks=self.tasks,
+            metrics=self.metrics,
+            quota=self.quota,
+            request_ids=self.request_ids,
+            clock=self.loop.time,
+        )
 
 
 def _make_auto_compaction(

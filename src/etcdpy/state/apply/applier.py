@@ -32,11 +32,16 @@ from etcdpy.state.members import Member, Roster
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import read_all
-from etcdpy.state.v2store import V2Store
+from etcdpy.state.v2store import V2Error, V2Store
+from etcdpy.state.v2store.requests import apply_request as apply_v2_request
+from etcdpy.state.v2store.requests import decode_text
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.schema import buckets, meta
 
 Result = Answer | EtcdError
+
+# What a 3.5 member with --enable-v2 puts into the log for its clients; the first is also its own health check.
+V2_METHODS = (b"QGET", b"PUT", b"POST", b"DELETE", b"SYNC")
 
 _KV_KINDS = (
     kinds.PUT,
@@ -181,13 +186,22 @@ class Applier:
     # -- what 3.5 members publish by v2 requests
 
     def _apply_v2(self, request: Any, *, mirror: bool) -> Result:
-        path, value = request.Path.decode(), request.Val.decode()
+        path, value = decode_text(request.Path), decode_text(request.Val)
         if request.Method == b"PUT" and path.startswith("/0/members/") and path.endswith("/attributes"):
             attributes = json.loads(value)
             member_id = int(path.split("/")[3], 16)
             self._roster.update_attributes(member_id, attributes.get("name", ""), attributes.get("clientURLs") or ())
         elif request.Method == b"PUT" and path == "/0/version":
             self._roster.set_version(value, mirror=mirror)
+        elif request.Method in V2_METHODS and not path.startswith("/0/"):
+            self._apply_v2_keys(request)
         else:
-            raise InvariantError(f"v2 request {request.Method!r} {path!r}: the v2 keyspace is not served yet")
+            raise InvariantError(f"v2 request {request.Method!r} {path!r} is none that a 3.5 member makes")
         return Answer(self._store.current_revision, b"")
+
+    def _apply_v2_keys(self, request: Any) -> None:
+        """Keep what a member wrote that served v2 clients, so that its log can be taken over."""
+        try:
+            apply_v2_request(self._v2store, request)
+        except V2Error:
+            return  # its client was told at the time; the same error on every member

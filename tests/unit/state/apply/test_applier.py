@@ -353,7 +353,6 @@ def test_two_members_that_apply_the_same_entries_hold_the_same(tmp_path: Path) -
         raft_internal_pb2.InternalRaftRequest(
             header=raft_internal_pb2.RequestHeader(ID=1), authenticate=raft_internal_pb2.InternalAuthenticateRequest()
         ).SerializeToString(),
-        encode_v2_put(1, "/1/keys", "v"),
         encode_v2_put(1, "/0/members/d46c/raftAttributes", "{}"),
     ],
 )
@@ -363,6 +362,16 @@ def test_what_nobody_knows_stops_the_member(tmp_path: Path, data: bytes) -> None
         with pytest.raises(InvariantError):
             machine.apply_data(data)
         assert machine.applier.consistent_index == 0
+
+
+def test_what_v2_clients_of_a_go_member_wrote_is_kept(tmp_path: Path) -> None:
+    """A log written with --enable-v2 is taken over; a request that failed then fails again, and is passed over."""
+    with open_machine(tmp_path) as machine:
+        machine.apply_data(encode_v2_put(1, "/1/folder/key", "v"))
+        machine.apply_data(encode_v2_put(2, "/1/folder/key/below", "a file is no directory"))
+
+        assert machine.v2store.find_value("/1/folder/key") == "v"
+        assert machine.applier.consistent_index == 2
 
 
 def test_a_configuration_change_is_no_normal_entry(tmp_path: Path) -> None:
