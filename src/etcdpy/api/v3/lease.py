@@ -43,6 +43,8 @@ class LeaseApi:
         # The id is chosen before proposing: every member must grant the same one.
         while request.ID == 0:
             request.ID = self._ids.next_id() & _POSITIVE_INT64
+        # A lease's time counts from now, not from the last tick: it may live longer than promised, never shorter.
+        self._lessor.tick(self._clock())
         self._dispatcher.propose(call, kinds.LEASE_GRANT, request, request.SerializeToString())
 
     def _revoke(self, call: Call, request: rpc_pb2.LeaseRevokeRequest) -> None:
