@@ -29,15 +29,16 @@ class Operation:
     sorts_unstably: bool = False
 
 
-def generate(seed: int, count: int) -> list[Operation]:
+def generate(seed: int, count: int, *, compactions: bool = True) -> list[Operation]:
     """Return `count` operations of one seed."""
-    maker = _Maker(random.Random(seed))
+    maker = _Maker(random.Random(seed), compactions=compactions)
     return [maker.next_operation() for _ in range(count)]
 
 
 class _Maker:
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, compactions: bool) -> None:
         self._rng = rng
+        self._compactions = compactions
         self._writes = 1  # a guess of the server's revision: asks for past and future ones around it
 
     def next_operation(self) -> Operation:
@@ -46,7 +47,7 @@ class _Maker:
             (25, self._range),
             (10, self._delete),
             (22, self._txn),
-            (2, self._compact),
+            (2 if self._compactions else 0, self._compact),
             (4, self._grant),
             (2, self._revoke),
             (2, self._time_to_live),
