@@ -202,6 +202,7 @@ class Etcd:
                 keepalive_timeout_seconds=config.grpc_keepalive_timeout_seconds,
             ),
         )
+        node.service.cork = grpc.endpoint.cork
         node.service.flush = grpc.flush
         clients = HttpServer(
             build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop

@@ -95,7 +95,11 @@ class HardState:
         return not (self.term or self.vote or self.commit)
 
     def encode(self) -> bytes:
-        return b"\x08" + encode_varint(self.term) + b"\x10" + encode_varint(self.vote) + b"\x18" + encode_varint(self.commit)
+        return self.encode_head() + encode_varint(self.commit)
+
+    def encode_head(self) -> bytes:
+        """Return the encoding up to the commit index, which changes most often and stands last."""
+        return b"\x08" + encode_varint(self.term) + b"\x10" + encode_varint(self.vote) + b"\x18"
 
     @staticmethod
     def decode(data: bytes) -> HardState:

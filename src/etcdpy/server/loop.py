@@ -179,8 +179,8 @@ class MemberLoop:
             self._wants_campaign = False
             member.campaign()
             self.schedule()
+        consumer.on_turn_end(member.applied_index)  # before the backend: answers need not wait for it
         self._poll_backend()
-        consumer.on_turn_end(member.applied_index)
 
     def _poll_backend(self) -> None:
         """Move a commit forward: for a moment in every turn, so that it keeps up with what is applied meanwhile."""

@@ -97,7 +97,8 @@ class Service:
         self._next_own_ticket = -1
         self._is_stopped = False
         self.deliver: Deliver = _nobody_listens
-        # Called once a turn, after the last answer: what was delivered may leave now.
+        # Called before the first answer of a turn and after the last: what was delivered then leaves, all at once.
+        self.cork: Callable[[], None] = _nothing_to_send
         self.flush: Callable[[], None] = _nothing_to_send
         self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
         self.observer: Observer | None = None
@@ -235,6 +236,7 @@ class Service:
         self._reads.confirm(context, index)
 
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
+        self.cork()
         pop = self._waiting.pop
         answers: list[tuple[int, Result]] = []
         for request_id, result in results:
@@ -249,6 +251,7 @@ class Service:
     def on_turn_end(self, applied_index: int) -> None:
         reads = self._reads.take_ready(applied_index)
         if reads:
+            self.cork()
             self._serve(reads)
         if self.observer is not None:
             self.observer.on_turn_end(applied_index)

@@ -7,7 +7,7 @@ comes, and then the answer is dropped by the transport.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
@@ -17,6 +17,9 @@ from etcdpy.server.service import Service
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.applier import Result
 from etcdpy.transport.grpc.call import Call
+
+# A larger answer goes down in two pieces: joining it would copy it once more.
+JOINED_BYTES_MAX: Final = 8192
 
 
 class Dispatcher:
@@ -49,7 +52,9 @@ class Dispatcher:
             if isinstance(result, EtcdError):
                 call.fail(result.code, result.text)
             else:
-                call.respond(encode(result.revision) + result.body)
+                body = result.body
+                header = encode(result.revision)
+                call.respond(header + body if len(body) < JOINED_BYTES_MAX else [header, body])
 
     def is_wanted(self, ticket: int) -> bool:
         """Return whether the client still waits: it has not cancelled, and its deadline has not passed."""

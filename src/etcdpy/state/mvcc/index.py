@@ -37,6 +37,10 @@ from etcdpy.state.mvcc.key_order import KeyOrder
 WALK_KEYS: Final = 1000
 
 
+# The type of a history that holds one revision only.
+_ONLY_BYTES: Final = frozenset((bytes,))
+
+
 class Index:
     """key -> revisions."""
 
@@ -115,8 +119,10 @@ class Index:
         histories = self.histories
         found = []
         if bound is None:
-            for key in keys:
-                history = histories[key]
+            newest = list(map(histories.__getitem__, keys))
+            if _ONLY_BYTES.issuperset(map(type, newest)):
+                return newest  # type: ignore[return-value]
+            for history in newest:
                 if type(history) is bytes:
                     found.append(history)
                 elif history[LAST_KIND] != TOMBSTONE:

@@ -96,13 +96,15 @@ def without_value(stored: bytes) -> bytes:
     return kv.SerializeToString()
 
 
-def join_kvs(stored: list[bytes]) -> bytes:
+def join_kvs(stored: list[bytes], tail: bytes = b"") -> bytes:
     """Return KeyValues as field 2 of a RangeResponse."""
     sizes = list(map(len, stored))
     if not sizes:
-        return b""
+        return tail
     if max(sizes) < len(KVS_PREFIX):
         prefixes = map(KVS_PREFIX.__getitem__, sizes)
     else:
         prefixes = map(field_prefix, repeat(b"\x12"), sizes)
-    return b"".join(chain.from_iterable(zip(prefixes, stored, strict=True)))
+    parts = list(chain.from_iterable(zip(prefixes, stored, strict=True)))
+    parts.append(tail)
+    return b"".join(parts)

@@ -77,6 +77,8 @@ class RangeQuery:
         more = bool(self.limit) and len(stored) > self.limit
         if more:
             del stored[self.limit :]
+        if len(stored) <= slice_kvs and not self.keys_only:
+            return join_kvs(stored, encode_tail(count, more))
         parts = []
         for part in _slices(stored, slice_kvs):
             parts.append(join_kvs([without_value(kv) for kv in part] if self.keys_only else part))

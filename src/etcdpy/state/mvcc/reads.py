@@ -81,7 +81,7 @@ def has_options(request: RangeRequest) -> bool:
 
 def _read_records(store: Store, records: list[bytes]) -> list[bytes]:
     stored = store.backend.get_many(KEY, records)
-    if None in stored:
+    if not all(stored):
         raise StorageError(f"the index knows revision {records[stored.index(None)]!r}, the backend does not")
     return stored  # type: ignore[return-value]
 

@@ -28,6 +28,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -196,7 +197,7 @@ class Backend:
         get, db = self._reader.get_stored, self._reader.dbs[bucket]
         try:
             if not live and not frozen:
-                return [get(key, None, db) for key in keys]
+                return list(map(get, keys, repeat(None), repeat(db)))
             return [live[key] if key in live else frozen[key] if key in frozen else get(key, None, db) for key in keys]
         except lmdb.Error as error:
             self._poison(error)

@@ -106,7 +106,7 @@ class Jobs:
 
     def need_poll(self) -> bool:
         """Return whether a step is worth trying at once."""
-        return any(job.needs_poll() for job in self._jobs)
+        return bool(self._jobs) and any(job.needs_poll() for job in self._jobs)
 
     def cancel(self) -> None:
         """Stop all."""

@@ -67,7 +67,17 @@ class WalBatch:
 class Encoder:
     """The end of the log as it will be when all batches encoded so far are persisted."""
 
-    __slots__ = ("metadata", "sequence", "offset", "crc", "hard_state", "last_index", "number", "_segment_bytes")
+    __slots__ = (
+        "metadata",
+        "sequence",
+        "offset",
+        "crc",
+        "hard_state",
+        "last_index",
+        "number",
+        "_segment_bytes",
+        "_state_head",
+    )
 
     def __init__(self, metadata: bytes, *, segment_bytes: int) -> None:
         self.metadata = metadata
@@ -77,6 +87,7 @@ class Encoder:
         self.hard_state = HardState()  # the last one encoded; a new segment repeats it
         self.last_index = 0  # of the newest entry or snapshot encoded; names the next segment
         self.number = 0  # of the last batch
+        self._state_head = b""  # Invariant: the bytes of term and vote of `hard_state`, or empty; they hardly change
         self._segment_bytes = segment_bytes
 
     def encode(self, entries: list[Entry], hard_state: HardState | None) -> WalBatch:
@@ -94,8 +105,10 @@ class Encoder:
             known = self.hard_state
             self._check_hard_state(hard_state)
             must_sync = must_sync or hard_state.term != known.term or hard_state.vote != known.vote
+            if (hard_state.term, hard_state.vote) != (known.term, known.vote) or not self._state_head:
+                self._state_head = hard_state.encode_head()
             self.hard_state = HardState(hard_state.term, hard_state.vote, hard_state.commit)
-            parts.append(self._encode_record(STATE, hard_state.encode()))
+            parts.append(self._encode_record(STATE, self._state_head + encode_varint(hard_state.commit)))
         return self._finish(b"".join(parts), must_sync, may_cut=True)
 
     def encode_snapshot(self, snapshot: WalSnapshot) -> WalBatch:
@@ -188,7 +201,7 @@ class Encoder:
 
 def _encode_entry_prefix(entry: Entry) -> bytes:
     """Return an entry's bytes up to its index."""
-    return b"\x08%c\x10%b\x18" % (entry.type, encode_varint(entry.term))
+    return b"\x08" + encode_varint(entry.type) + b"\x10" + encode_varint(entry.term) + b"\x18"
 
 
 def _encode_rare_entry(entry: Entry) -> bytes:

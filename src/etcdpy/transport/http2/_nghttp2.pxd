@@ -38,6 +38,7 @@ cdef class Endpoint:
     cdef void watch_deadline(self, Stream call)
     cdef void forget_deadline(self, Stream call)
     cpdef expire(self, double now)
+    cpdef cork(self)
     cpdef flush(self)
 
 

@@ -66,6 +66,8 @@ class Endpoint:
     ) -> None: ...
     glitches: int
     connections: int
+    def cork(self) -> None:
+        """Say that flush() follows in this turn for certain: nobody need schedule one meanwhile."""
     def flush(self) -> None:
         """Send what all connections have to send, now instead of at the end of the loop's turn."""
     def sessions(self) -> list[Session]: ...

@@ -77,6 +77,10 @@ cdef class Endpoint:
         """The connections that are open now."""
         return list(self.live)
 
+    cpdef cork(self):
+        """Say that flush() follows in this turn for certain: nobody need schedule one meanwhile."""
+        self.flush_scheduled = True
+
     cpdef flush(self):
         """Send what all connections have to send, now instead of at the end of the loop's turn."""
         cdef Session session
