@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 
 from etcdpy.base.invariant import StorageError
 from etcdpy.base.log import close_logger, log_fatal, log_info, log_warn
+from etcdpy.cli.etcd.allocator import keep_freed_memory
 from etcdpy.cli.etcd.start import EXIT_REFUSED, Exit, Prepared, prepare
 from etcdpy.embed.banner import log_closing
 from etcdpy.embed.sd_notify import notify_ready
@@ -53,6 +54,7 @@ def _run_member(prepared: Prepared) -> int:
     # Imported late: the help and the refusals need no event loop.
     import uvloop
 
+    keep_freed_memory()
     received: list[signal.Signals] = []
     code = EXIT_REFUSED
     try:
