@@ -1,10 +1,15 @@
-"""The driver: makes a member's effects happen on a real disk, once per event-loop turn.
+"""The driver: makes a member's effects happen on a real disk and network, once per event-loop turn.
 
     submit -> pending --(turn ends)--> raft -> write: fdatasync -> committed -> apply -> answers, watch events
+    peer ---> receive --(turn ends)-->  |  --> messages to peers, before the write
 
 Proposals gather until the loop's turn ends, across all connections, so that one write and one fdatasync carry them all.
-While the disk thread syncs batch n, proposals gather into batch n+1. When at most two wait and the thread is idle, the
-sync happens right here: waking a thread and being woken costs more than a quick disk (design section 2).
+While the disk thread syncs batch n, proposals gather into batch n+1, and so do the writes that a leader asks of us.
+When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more than
+a quick disk (design section 2).
+
+A snapshot that came from a leader is one long write: whoever installs it says when it is done, and the writes that come
+meanwhile wait.
 
 Whatever goes wrong with the disk, or in apply, ends the member: `failed` is told once, nothing is acknowledged after.
 """
@@ -17,7 +22,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
+from etcdpy.raft.constants import LOCAL_THREADS, MSG_SNAP
+from etcdpy.raft.errors import ProposalDropped, RaftError
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.effects import Apply, Write
 from etcdpy.server.member import Member
@@ -60,6 +67,30 @@ class Consumer(Protocol):
     def on_failure(self, error: BaseException) -> None: ...
 
 
+class Network(Protocol):
+    """How messages get to the other members."""
+
+    def send(self, messages: list[Message], /) -> None:
+        """Send what can be sent, without waiting; what cannot be is dropped and reported."""
+
+
+class Snapshots(Protocol):
+    """Whoever brings whole states from member to member."""
+
+    def send(self, message: Message, /) -> None:
+        """Bring our state to a follower that is too far behind; `message` is raft's MsgSnap."""
+
+    def install(self, write: Write, done: Callable[[], None], /) -> None:
+        """Make the snapshot of `write` our state, durably, hard state and all; then call `done`."""
+
+
+class Alone:
+    """A member without others."""
+
+    def send(self, messages: list[Message], /) -> None:
+        """Nobody is there: raft sends nothing, but what is left over when the last other member was removed."""
+
+
 class MemberLoop:
     """Owns the turn. Everything here runs on the event loop's thread, except the jobs given to `disk`."""
 
@@ -82,8 +113,11 @@ class MemberLoop:
         self._applier = applier
         self._backend = backend
         self._consumer: Consumer | None = None
+        self._network: Network = Alone()
+        self._snapshots: Snapshots | None = None
         self._pending: list[Entry] = []
-        self._writes_in_flight = 0
+        self._writes_waiting: list[Write] = []  # for the disk thread, in log order
+        self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
         self._wants_campaign = False
@@ -96,7 +130,35 @@ class MemberLoop:
         self._consumer = consumer
         self.schedule()
 
+    def connect(self, network: Network, snapshots: Snapshots) -> None:
+        """Give the member the others. Before `start`."""
+        self._network = network
+        self._snapshots = snapshots
+
     # -- in
+
+    def receive(self, message: Message) -> None:
+        """Take a message of a peer, whatever it says."""
+        if message.from_ not in LOCAL_THREADS:
+            self.guard(lambda: self._step(message))
+
+    def report_unreachable(self, member_id: int) -> None:
+        """A message to a peer was dropped."""
+        self.guard(lambda: self._member.report_unreachable(member_id))
+
+    def report_snapshot(self, member_id: int, ok: bool) -> None:
+        """A snapshot reached a peer, or did not."""
+        self.guard(lambda: self._member.report_snapshot(member_id, ok))
+        self.schedule()
+
+    def _step(self, message: Message) -> None:
+        try:
+            self._member.step(message)
+        except RaftError:
+            # Of a member that left, or a proposal without a leader to take it: its sender will not hear of it, as if it
+            # had been lost on the way.
+            return
+        self.schedule()
 
     def propose(self, entry: Entry) -> None:
         self._pending.append(entry)
@@ -121,7 +183,10 @@ class MemberLoop:
     @property
     def is_quiet(self) -> bool:
         """Nothing is on its way: no proposal, no write, no entry to apply."""
-        return not (self._pending or self._writes_in_flight or self._to_apply or self._is_scheduled)
+        return not (self._has_work() or self._is_writing)
+
+    def _has_work(self) -> bool:
+        return bool(self._pending or self._writes_waiting or self._to_apply or self._is_scheduled)
 
     def fail(self, error: BaseException) -> None:
         """Stop for ever; tell the consumer once. What is half done must not get into the store by later commits."""
@@ -146,14 +211,21 @@ class MemberLoop:
         self._is_scheduled = False
         member, consumer = self._member, self._consumer
         assert consumer is not None
-        if self._pending and not self._writes_in_flight and member.leader_id:
-            batch, self._pending = self._pending, []
-            member.propose(batch)
+        if self._pending and not self._is_writing and member.leader_id:
+            self._propose_pending()
         if member.leader_id:
             context = consumer.close_read_round()
             if context is not None:
                 member.read_index(context)
         self._pump()
+
+    def _propose_pending(self) -> None:
+        batch, self._pending = self._pending, []
+        try:
+            self._member.propose(batch)
+        except ProposalDropped:
+            # The lead is being handed over. None of it is in the log: the next turn tries again.
+            self._pending = batch + self._pending
 
     def _pump(self) -> None:
         member, consumer = self._member, self._consumer
@@ -161,10 +233,14 @@ class MemberLoop:
         if self._to_apply:  # the backend was congested: is it still? First, because what is applied makes room for more
             self._apply_waiting()
         while (effects := member.take_effects()) is not None:
+            if effects.messages:  # before our own write: the others write at the same time
+                self._send(effects.messages)
             write = effects.write
             if write is not None and self._is_worth_the_thread(write):
-                self._write_on_thread(write)  # before applying: the disk and we then work at once
+                self._writes_waiting.append(write)
                 write = None
+            if self._writes_waiting and not self._is_writing:
+                self._write_waiting()  # before applying: the disk and we then work at once
             if effects.leader_changed:
                 consumer.on_leader_change(member.leader_id, is_self=member.is_leader)
                 self.schedule()
@@ -175,6 +251,8 @@ class MemberLoop:
                 self._apply_waiting()
             if write is not None:
                 self._write_inline(write)
+        if self._writes_waiting and not self._is_writing:
+            self._write_waiting()
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
@@ -200,38 +278,81 @@ class MemberLoop:
     def _is_worth_the_thread(self, write: Write) -> bool:
         return (
             len(write.entries) > INLINE_PROPOSALS_MAX
-            or self._writes_in_flight > 0
+            or self._is_writing
+            or bool(self._writes_waiting)
+            or write.snapshot is not None
             or self._inline_penalty > 0
             or not self._disk.is_idle
         )
 
-    def _write_on_thread(self, write: Write) -> None:
+    def _write_waiting(self) -> None:
+        """Begin what waits: a snapshot alone, or everything before the next one as one batch."""
+        waiting = self._writes_waiting
+        self._is_writing = True
+        if waiting[0].snapshot is not None:
+            assert self._snapshots is not None
+            self._install(waiting.pop(0))
+            return
         self._inline_penalty = max(0, self._inline_penalty - 1)
-        self._writes_in_flight += 1
-        batch = self._wal.encode(write.entries, write.hard_state)
-        self._disk.submit(lambda: self._wal.persist(batch), lambda error: self._on_written(write, error))
+        count = next((n for n, write in enumerate(waiting) if write.snapshot is not None), len(waiting))
+        writes, self._writes_waiting = waiting[:count], waiting[count:]
+        batches = [self._wal.encode(write.entries, write.hard_state) for write in merge_writes(writes)]
+
+        def persist() -> None:
+            for batch in batches:
+                self._wal.persist(batch)
+
+        self._disk.submit(persist, lambda error: self._on_written(writes, error))
+
+    def _install(self, write: Write) -> None:
+        """Put a received snapshot in the place of our state. What was to be applied is in it."""
+        assert self._snapshots is not None and write.snapshot is not None
+        snapshot = write.snapshot
+        self._to_apply.clear()
+
+        def done() -> None:
+            self.guard(finish)
+
+        def finish() -> None:
+            self._member.persisted(write)
+            self._member.restored(snapshot)
+            self._is_writing = False
+            self._turn()
+
+        self._snapshots.install(write, done)
 
     def _write_inline(self, write: Write) -> None:
-        batch = self._wal.encode(write.entries, write.hard_state)
-        started = self._stopwatch()
-        self._wal.persist(batch)
-        self._inline_seconds += (self._stopwatch() - started - self._inline_seconds) / INLINE_SMOOTHING
-        if self._inline_seconds > INLINE_SYNC_SECONDS_MAX:
-            self._inline_seconds = 0.0
-            self._inline_penalty = INLINE_PENALTY_WRITES
+        if write.entries or write.hard_state is not None:
+            batch = self._wal.encode(write.entries, write.hard_state)
+            started = self._stopwatch()
+            self._wal.persist(batch)
+            self._inline_seconds += (self._stopwatch() - started - self._inline_seconds) / INLINE_SMOOTHING
+            if self._inline_seconds > INLINE_SYNC_SECONDS_MAX:
+                self._inline_seconds = 0.0
+                self._inline_penalty = INLINE_PENALTY_WRITES
         self._member.persisted(write)
 
-    def _on_written(self, write: Write, error: BaseException | None) -> None:
-        self._writes_in_flight -= 1
+    def _on_written(self, writes: list[Write], error: BaseException | None) -> None:
+        self._is_writing = False
         if error is not None:
             self.fail(error)
             return
-        self.guard(lambda: self._after_write(write))
+        self.guard(lambda: self._after_writes(writes))
 
-    def _after_write(self, write: Write) -> None:
-        self._member.persisted(write)
+    def _after_writes(self, writes: list[Write]) -> None:
+        for write in writes:
+            self._member.persisted(write)
         # Hand the next batch to the disk before applying this one: both then happen at once.
         self._turn()
+
+    def _send(self, messages: list[Message]) -> None:
+        if any([message.type == MSG_SNAP for message in messages]):
+            assert self._snapshots is not None
+            for message in messages:
+                if message.type == MSG_SNAP:
+                    self._snapshots.send(message)
+            messages = [message for message in messages if message.type != MSG_SNAP]
+        self._network.send(messages)
 
     # -- apply
 
@@ -259,3 +380,21 @@ class MemberLoop:
                 self._consumer.on_conf_change(entry)
         self._member.applied(apply)
         self._consumer.on_results(results)
+
+
+def merge_writes(writes: list[Write]) -> list[Write]:
+    """Return as few writes as leave the disk as `writes` do one after the other; they carry no responses.
+
+    Where entries replace earlier ones a new write begins: a batch of the log is contiguous. The hard state may stand
+    behind all of a batch: nobody is promised anything before the whole of it is on disk.
+    """
+    merged: list[Write] = []
+    for write in writes:
+        entries, state = write.entries, write.hard_state
+        last = merged[-1] if merged else None
+        if last is not None and (not entries or not last.entries or entries[0].index == last.entries[-1].index + 1):
+            last.entries += entries
+            last.hard_state = state or last.hard_state
+        else:
+            merged.append(Write(list(entries), state, None, [], write.must_sync))
+    return [write for write in merged if write.entries or write.hard_state is not None]

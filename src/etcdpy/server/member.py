@@ -1,6 +1,6 @@
 """The member: a machine of values around raft (design section 4).
 
-    in    propose, read_index, tick, step, persisted(write), applied(apply), apply_conf_change
+    in    propose, read_index, tick, step, persisted(write), applied(apply), restored(snapshot), apply_conf_change
     out   take_effects() -> Effects
 
 It decides what is written, sent and applied, and in which order; it never does it. `server.loop` drives it with real
@@ -9,6 +9,11 @@ disks and sockets, a simulator with virtual ones.
 Rules
   * A write is handed out once, in log order; the driver persists them in that order, one at a time.
   * Only entries that this member's own disk holds are handed out for applying.
+  * Messages leave at once, also before the write of the same effects: followers then write while we do (thesis 10.2.1).
+    A promise to others (a vote, "I hold entries up to n") is no such message: it waits in its write's responses and
+    leaves, with the next effects, when that is on disk.
+  * A write with a snapshot overtakes everything handed out for applying and not yet applied: the driver drops that, puts
+    the snapshot's state in place, and says so by `persisted(write)` and then `restored(snapshot)`.
   * A change of nothing but the commit index is not worth a write of its own: it travels with the next one. The commit
     index is a hint after a crash, never a promise (paper, figure 2: it is volatile).
 """
@@ -18,9 +23,10 @@ from __future__ import annotations
 from typing import Any
 
 from etcdpy.base.invariant import InvariantError
-from etcdpy.pb.raft_values import ConfState, Entry, HardState, Message
+from etcdpy.pb.raft_values import ConfState, Entry, HardState, Message, Snapshot
 from etcdpy.raft.constants import LEADER, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD
 from etcdpy.raft.rawnode import RawNode
+from etcdpy.raft.status import Status
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.effects import Apply, Effects, Write
 
@@ -35,6 +41,7 @@ class Member:
         self._written = hard_state  # term and vote as on disk or in a write that was handed out
         self._deferred: HardState | None = None  # a commit index that waits for the next write
         self._leader_id = 0
+        self._promises: list[Message] = []  # to others; what they promise is on disk
         self.applied_index = applied_index  # Invariant: <= committed_index, and only `applied` moves it.
 
     # -- what a caller may know
@@ -60,6 +67,23 @@ class Member:
     def last_index(self) -> int:
         return self._storage.last_index()
 
+    @property
+    def id(self) -> int:
+        return self._raft.id
+
+    @property
+    def is_learner(self) -> bool:
+        return self._raft.is_learner
+
+    @property
+    def conf_state(self) -> ConfState:
+        """The configuration in use."""
+        return self._raft.tracker.membership.to_conf_state()
+
+    def status(self) -> Status:
+        """Return what raft knows, on a leader with everybody's progress."""
+        return self._node.status()
+
     # -- in
 
     def propose(self, entries: list[Entry]) -> None:
@@ -83,7 +107,20 @@ class Member:
         self._node.campaign()
 
     def step(self, message: Message) -> None:
+        """Take a peer's message. Raise RaftError when it cannot be taken, which harms nobody."""
         self._node.step(message)
+
+    def transfer_leader(self, transferee: int) -> None:
+        """Ask for the lead to be handed to another voter; on the leader itself, or passed on to it."""
+        self._node.transfer_leader(transferee)
+
+    def report_unreachable(self, member_id: int) -> None:
+        """A message to a peer was dropped: do not count on what is in flight to it."""
+        self._node.report_unreachable(member_id)
+
+    def report_snapshot(self, member_id: int, ok: bool) -> None:
+        """A snapshot was brought to a peer, or could not be."""
+        self._node.report_snapshot(member_id, ok)
 
     def persisted(self, write: Write) -> None:
         """`write` is on disk: the log may build on it."""
@@ -91,8 +128,18 @@ class Member:
             self._storage.apply_snapshot(write.snapshot)
         if write.entries:
             self._storage.append(write.entries)
+        own_id = self._raft.id
         for response in write.responses:
-            self._node.step(response)
+            if response.to == own_id:
+                self._node.step(response)
+            else:
+                self._promises.append(response)
+
+    def restored(self, snapshot: Snapshot) -> None:
+        """The state machine is that of `snapshot`, whose write was persisted."""
+        if snapshot.index <= self.applied_index:
+            raise InvariantError(f"applied index would go back from {self.applied_index} to snapshot {snapshot.index}")
+        self.applied_index = snapshot.index
 
     def applied(self, apply: Apply) -> None:
         """Every entry of `apply` has become state."""
@@ -108,9 +155,11 @@ class Member:
     def take_effects(self) -> Effects | None:
         """Return what must be done next, or None when there is nothing."""
         if not self._node.has_ready():
-            return None
+            return self._take_promises()
         ready = self._node.ready()
         effects = Effects()
+        if self._promises:
+            effects.messages, self._promises = self._promises, []
         if ready.soft_state is not None and ready.soft_state.leader_id != self._leader_id:
             self._leader_id = ready.soft_state.leader_id
             effects.leader_changed = True
@@ -123,6 +172,13 @@ class Member:
                 effects.apply = Apply(message.entries, message.responses)
             else:
                 effects.messages.append(message)
+        return effects
+
+    def _take_promises(self) -> Effects | None:
+        if not self._promises:
+            return None
+        effects = Effects()
+        effects.messages, self._promises = self._promises, []
         return effects
 
     def take_deferred(self) -> Write | None:
