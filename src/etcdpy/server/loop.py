@@ -5,8 +5,8 @@
 
 Proposals gather until the loop's turn ends, across all connections, so that one write and one fdatasync carry them all.
 While the disk thread syncs batch n, proposals gather into batch n+1, and so do the writes that a leader asks of us.
-When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more than
-a quick disk (design section 2).
+When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more
+than a quick disk (design section 2).
 
 A snapshot that came from a leader is one long write: whoever installs it says when it is done, and the writes that come
 meanwhile wait.
@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
 from etcdpy.server.disk import DiskThread

@@ -16,12 +16,13 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from etcdpy.base.errors import Corrupt, EtcdError, NoLeader
 from etcdpy.base.log import Duration, log_info
 from etcdpy.base.version import CLUSTER_VERSION, VERSION
 from etcdpy.pb import rpc_pb2
+from etcdpy.server.backend_jobs import wait_job
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.quota import Quota
@@ -30,18 +31,14 @@ from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.hash_kv import KvHash
 from etcdpy.state.mvcc.store import Store
 from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.defragment_job import DefragmentJob
+from etcdpy.storage.backend.export_job import ExportJob
 from etcdpy.storage.backend.jobs import JobError
 
 # Upstream's snapshotSendBufferSize.
 SNAPSHOT_BLOB_BYTES: Final = 32 * 1024
 # Each is a whole copy of the store on disk until its reader has it; further ones wait.
 SNAPSHOTS_AT_ONCE_MAX: Final = 4
-# A job of the backend moves on when the loop polls it; look again so often.
-JOB_POLL_SECONDS: Final = 0.005
-
-
-class PollableJob(Protocol):
-    def poll(self) -> bool: ...
 
 
 class Maintenance:
@@ -188,10 +185,8 @@ class Maintenance:
         os.close(descriptor)
         return Path(path)
 
-    async def _finish(self, job: PollableJob) -> None:
+    async def _finish(self, job: ExportJob | DefragmentJob) -> None:
         try:
-            while not job.poll():
-                await asyncio.sleep(JOB_POLL_SECONDS)
-                self._backend.poll(self._loop.time())
+            await wait_job(self._backend, job.poll)
         except JobError as error:
             raise EtcdError(str(error)) from error

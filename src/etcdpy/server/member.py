@@ -12,8 +12,8 @@ Rules
   * Messages leave at once, also before the write of the same effects: followers then write while we do (thesis 10.2.1).
     A promise to others (a vote, "I hold entries up to n") is no such message: it waits in its write's responses and
     leaves, with the next effects, when that is on disk.
-  * A write with a snapshot overtakes everything handed out for applying and not yet applied: the driver drops that, puts
-    the snapshot's state in place, and says so by `persisted(write)` and then `restored(snapshot)`.
+  * A write with a snapshot overtakes everything handed out for applying and not yet applied: the driver drops that,
+    puts the snapshot's state in place, and says so by `persisted(write)` and then `restored(snapshot)`.
   * A change of nothing but the commit index is not worth a write of its own: it travels with the next one. The commit
     index is a hint after a crash, never a promise (paper, figure 2: it is volatile).
 """

@@ -66,6 +66,8 @@ class SnapshotKeeper:
         self._log = log
         self._waiting: Snapshot | None = None  # for the backend
         self._is_busy = False
+        # Whether followers are being brought to where the log goes on: it may not be shortened meanwhile.
+        self.is_log_needed: Callable[[], bool] = lambda: False
 
     def consider(self, applied_index: int, term: int, conf_state: ConfState) -> None:
         """Begin a snapshot at `applied_index` when enough was applied since the last one."""
@@ -91,8 +93,12 @@ class SnapshotKeeper:
         if len(conf_state.voters) != 1 or conf_state.learners or conf_state.voters_outgoing:
             return
         kept_from = applied_index - self._catchup_entries
-        if kept_from - self._raft_storage.first_index() >= SHORTEN_ENTRIES_MIN:
-            self._raft_storage.compact(kept_from)
+        storage = self._raft_storage
+        if kept_from - storage.first_index() >= SHORTEN_ENTRIES_MIN and kept_from > storage.snapshot().index:
+            # Who joins later is behind the log's beginning: raft then asks for a snapshot, and must have a name for it.
+            # The state itself is exported when it is sent.
+            storage.create_snapshot(kept_from, conf_state, b"")
+            storage.compact(kept_from)
 
     def poll(self) -> None:
         """Write the snapshot that waits, once the backend is on disk up to it."""
@@ -118,6 +124,18 @@ class SnapshotKeeper:
 
         self._disk.submit(write, lambda error: self._finish(snapshot, error))
 
+    @property
+    def last_index(self) -> int:
+        """Of the newest snapshot that was asked for, or received."""
+        return self._last_index
+
+    def restored(self, index: int) -> None:
+        """A leader's snapshot at `index` replaced our state; one of our own that waited is behind it."""
+        self._last_index = max(self._last_index, index)
+        if self._waiting is not None:
+            self._waiting = None
+            self._is_busy = False
+
     def purge(self) -> None:
         """Remove the oldest files beyond --max-wals and --max-snapshots; 0 keeps all."""
 
@@ -139,8 +157,10 @@ class SnapshotKeeper:
             return
         self._is_busy = False
         log_info(self._log, "saved snapshot", snapshot_index=snapshot.index)
+        if snapshot.index <= self._raft_storage.snapshot().index:  # a leader's newer one came in between
+            return
         self._raft_storage.create_snapshot(snapshot.index, snapshot.conf_state, snapshot.data)
         compact_index = max(1, snapshot.index - self._catchup_entries)
-        if compact_index > self._raft_storage.first_index():
+        if compact_index > self._raft_storage.first_index() and not self.is_log_needed():
             self._raft_storage.compact(compact_index)
             log_info(self._log, "compacted Raft logs", compact_index=compact_index)

@@ -26,8 +26,13 @@ class AlarmStore:
     """Alarms in memory, mirrored in the backend."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
         self._raised: dict[int, set[int]] = {}  # type -> member ids; Invariant: equals the bucket.
+        self.recover(backend)
+
+    def recover(self, backend: Backend) -> None:
+        """Read what `backend` holds."""
+        self._backend = backend
+        self._raised.clear()
         for key, _ in backend.scan(buckets.ALARM, b"", None):
             alarm = rpc_pb2.AlarmMember.FromString(key)
             self._raised.setdefault(alarm.alarm, set()).add(alarm.memberID)

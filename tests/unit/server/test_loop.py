@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from etcdpy.base.invariant import InvariantError, StorageError
-from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState
 from etcdpy.pb.rpc_pb2 import PutRequest, RequestOp, TxnRequest
-from etcdpy.server.loop import CONGESTION_POLL_SECONDS, INLINE_PENALTY_WRITES, INLINE_SMOOTHING, INLINE_SYNC_SECONDS_MAX
+from etcdpy.server.effects import Write
+from etcdpy.server.loop import (
+    CONGESTION_POLL_SECONDS,
+    INLINE_PENALTY_WRITES,
+    INLINE_SMOOTHING,
+    INLINE_SYNC_SECONDS_MAX,
+    merge_writes,
+)
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal
 from etcdpy.state.mvcc.answer import Answer
@@ -440,3 +447,22 @@ def test_the_term_of_what_was_applied_is_that_of_a_configuration_change_too(tmp_
             assert spine.applier.term == 1
 
     run(scenario())
+
+
+def test_writes_that_come_while_the_disk_is_busy_become_one() -> None:
+    first = Write([Entry(1, 5), Entry(1, 6)], HardState(1, 2, 4), None, [], must_sync=True)
+    second = Write([Entry(1, 7)], HardState(1, 2, 6), None, [], must_sync=True)
+    promise_only = Write([], None, None, [], must_sync=False)
+    replacing = Write([Entry(2, 7), Entry(2, 8)], HardState(2, 0, 6), None, [], must_sync=True)
+
+    merged = merge_writes([promise_only, first, second, promise_only, replacing])
+
+    assert [([(entry.term, entry.index) for entry in write.entries], write.hard_state) for write in merged] == [
+        ([(1, 5), (1, 6), (1, 7)], HardState(1, 2, 6)),
+        ([(2, 7), (2, 8)], HardState(2, 0, 6)),
+    ]
+    assert [entry.index for entry in first.entries] == [5, 6]  # they are taken back by the member as they were
+
+
+def test_promises_alone_need_no_write() -> None:
+    assert merge_writes([Write([], None, None, [], must_sync=False)] * 2) == []

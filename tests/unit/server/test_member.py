@@ -10,7 +10,15 @@ from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ConfState, Entry, HardState, Message, Snapshot
 from etcdpy.raft.config import Config
-from etcdpy.raft.constants import MSG_APP, MSG_HEARTBEAT, MSG_SNAP, MSG_VOTE, MSG_VOTE_RESP
+from etcdpy.raft.constants import (
+    MSG_APP,
+    MSG_APP_RESP,
+    MSG_HEARTBEAT,
+    MSG_PRE_VOTE_RESP,
+    MSG_SNAP,
+    MSG_VOTE,
+    MSG_VOTE_RESP,
+)
 from etcdpy.raft.errors import ProposalDropped
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
@@ -316,3 +324,52 @@ def test_a_restarted_member_knows_what_it_had_applied_and_committed() -> None:
     (apply,) = applies_of(settle(member))
 
     assert [entry.index for entry in apply.entries] == [6]
+
+
+def test_a_promise_to_others_waits_for_the_disk() -> None:
+    member, _ = make_member((1, OTHER))
+    member.step(Message(MSG_VOTE, to=1, from_=OTHER, term=2, log_term=1, index=1))
+    (effects,) = drain(member)
+    assert effects.messages == [] and effects.write is not None
+
+    member.persisted(effects.write)
+
+    (promises,) = drain(member)
+    assert [(message.type, message.to, message.reject) for message in promises.messages] == [
+        (MSG_VOTE_RESP, OTHER, False)
+    ]
+    assert promises.write is None
+
+
+def test_a_leader_s_messages_do_not_wait_for_its_own_disk() -> None:
+    member, _ = make_member((1, OTHER))
+    member.campaign()
+    settle(member)
+    member.step(Message(MSG_PRE_VOTE_RESP, to=1, from_=OTHER, term=2))
+    settle(member)
+    member.step(Message(MSG_VOTE_RESP, to=1, from_=OTHER, term=2))
+    settle(member)
+    member.step(Message(MSG_APP_RESP, to=1, from_=OTHER, term=2, index=2))
+    settle(member)
+    member.propose([Entry(data=b"x")])
+
+    (effects,) = drain(member)
+
+    assert [(message.type, message.to) for message in effects.messages] == [(MSG_APP, OTHER)]
+    assert effects.write is not None and [entry.data for entry in effects.write.entries] == [b"x"]
+
+
+def test_a_received_snapshot_moves_what_is_applied() -> None:
+    member, storage = make_member((1, OTHER))
+    snapshot = Snapshot(b"{}", 40, 3, ConfState([1, OTHER]))
+    member.step(Message(MSG_SNAP, to=1, from_=OTHER, term=3, snapshot=snapshot))
+    (effects,) = drain(member)
+    assert effects.write is not None and effects.write.snapshot is snapshot
+
+    member.persisted(effects.write)
+    member.restored(snapshot)
+    settle(member)
+
+    assert (member.applied_index, member.committed_index, storage.last_index()) == (40, 40, 40)
+    with pytest.raises(InvariantError, match="from 40 to snapshot 40"):
+        member.restored(snapshot)

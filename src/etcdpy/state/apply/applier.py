@@ -22,7 +22,7 @@ from typing import Any
 from etcdpy.base.errors import Corrupt, EtcdError, NoSpace
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import raft_pb2, rpc_pb2
-from etcdpy.pb.raft_values import ENTRY_NORMAL, ConfState, Entry
+from etcdpy.pb.raft_values import ENTRY_NORMAL, ConfState, Entry, Snapshot
 from etcdpy.state.alarm import CORRUPT, NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.cost import txn_cost
@@ -69,6 +69,15 @@ class Applier:
         self._consistent_index = backend.consistent_index  # Invariant: never goes back.
         self._term = backend.term
         self.guarded = False  # an alarm is raised: every request passes the guards
+        self._refresh_guards()
+
+    def restored(self, snapshot: Snapshot) -> None:
+        """Everything else holds the state of `snapshot`: go on after it."""
+        backend = self._backend
+        if backend.consistent_index < snapshot.index:  # what the database counted last left nothing in it
+            backend.end_entry(snapshot.index, snapshot.term)
+        self._consistent_index = backend.consistent_index
+        self._term = snapshot.term
         self._refresh_guards()
 
     @property

@@ -41,6 +41,7 @@ from etcdpy.storage.backend.defragment_job import DefragmentJob
 from etcdpy.storage.backend.export_job import ExportJob
 from etcdpy.storage.backend.generation import MAP_BYTES, Generation, Store
 from etcdpy.storage.backend.hashing import HashJob
+from etcdpy.storage.backend.install_job import InstallJob
 from etcdpy.storage.backend.jobs import Job, Jobs
 from etcdpy.storage.backend.reader import Item, Reader, scan_merged
 from etcdpy.storage.backend.retirement import Retirement
@@ -104,10 +105,10 @@ class Backend:
         self._next_reader_check = 0.0
         self._error: StorageError | None = None
         self._is_closed = False
+        self._index = self._term = 0
+        self._frozen_index = self._committed_index = 0
         self._renew_reader()
-        self._index = meta.decode_u64(self._reader.get(buckets.META, meta.CONSISTENT_INDEX))
-        self._term = meta.decode_u64(self._reader.get(buckets.META, meta.TERM))
-        self._frozen_index = self._committed_index = self._index
+        self._read_indexes()
         self._worker = Worker(wake)
 
     @classmethod
@@ -300,15 +301,26 @@ class Backend:
 
     # -- works on the side
 
-    def start_export(self, path: Path | str | os.PathLike[str]) -> ExportJob:
-        """Begin to write the store as a bbolt file at `path`; poll() moves it on. The job's poll() tells the end."""
-        job = ExportJob(self, Path(path))
+    def start_export(
+        self, path: Path | str | os.PathLike[str], on_decided: Callable[[], None] | None = None
+    ) -> ExportJob:
+        """Begin to write the store as a bbolt file at `path`; poll() moves it on. The job's poll() tells the end.
+
+        `on_decided` is called in the moment in which it is decided what the file will hold: everything up to now.
+        """
+        job = ExportJob(self, Path(path), on_decided)
         self._jobs.add(job)
         return job
 
     def start_defragment(self) -> DefragmentJob:
         """Begin to replace the store by a compact copy of it; poll() moves it on, the job's poll() tells the end."""
         job = DefragmentJob(self, self._store, self._worker, map_size=self._map_size)
+        self._jobs.add(job)
+        return job
+
+    def start_install(self, build: Callable[[Store], Path]) -> InstallJob:
+        """Begin to put another content in the place of this one; `build`, on a thread, makes its generation."""
+        job = InstallJob(self, self._store, self._worker, build, map_size=self._map_size)
         self._jobs.add(job)
         return job
 
@@ -367,6 +379,17 @@ class Backend:
         self._renew_reader()
         old_reader.close()
         self._retirement.add(old)
+
+    def replace_generation(self, generation: Generation) -> None:
+        """Go on with a generation of other content: that of a received snapshot. What is buffered is dropped."""
+        self._live = empty_tables()
+        self._frozen = _EMPTY
+        self._ops = self._boundary_ops = self._bytes = self._frozen_bytes = 0
+        self._has_deletes = False
+        self._dirty_since = None
+        self._is_commit_asked = False
+        self.adopt_generation(generation)
+        self._read_indexes()
 
     def take_commit_durations(self) -> list[float]:
         """Return how long each commit since the last call took, in seconds."""
@@ -450,6 +473,11 @@ class Backend:
         self._frozen_bytes = 0
         self._committed_index = self._frozen_index
         self._commit_durations.append(time.perf_counter() - self._commit_began)
+
+    def _read_indexes(self) -> None:
+        self._index = meta.decode_u64(self._reader.get(buckets.META, meta.CONSISTENT_INDEX))
+        self._term = meta.decode_u64(self._reader.get(buckets.META, meta.TERM))
+        self._frozen_index = self._committed_index = self._index
 
     def _renew_reader(self) -> None:
         self._reader = Reader(self._generation)

@@ -3,7 +3,7 @@
     waiting -> committing -> opening (commits still held) -> writing (commits go on) -> done
 
 From the moment when `index` is set the file's content is decided: it holds exactly the effects up to that entry. Who
-needs the v2 store and the configuration of the same moment takes them in the turn in which `index` appears.
+needs the v2 store and the configuration of the same moment takes them when `on_decided` is called.
 
 The child is started by exec, never by a bare fork of a process with threads; the protocol is that of bolt.export.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,9 @@ _OVER: Final = 4
 class ExportJob:
     """One export; made by Backend.start_export, moved on by Backend.poll."""
 
-    def __init__(self, host: Host, path: Path) -> None:
+    def __init__(self, host: Host, path: Path, on_decided: Callable[[], None] | None = None) -> None:
         self.path = path
+        self._on_decided = on_decided
         self.index: int | None = None  # Raft index and term of the content, as soon as they are decided.
         self.term: int | None = None
         self._size: int | None = None
@@ -103,6 +105,8 @@ class ExportJob:
             self.index = self._host.consistent_index
             self.term = self._host.term
             self._stage = _COMMITTING
+            if self._on_decided is not None:
+                self._on_decided()
 
     def _start_child(self, now: float) -> None:
         # The child imports the same sources, wherever the embedding program found them.

@@ -8,7 +8,9 @@ Rules, each of which catches damage that the checksum does not see
   * the snapshot that the reader starts from is noted in the log, with its term, and committed.
 
 A snapshot received from a leader (noted beyond what was committed) makes the log go on after it, unless the log holds
-that very entry; this is what raft did when it came.
+that very entry; this is what raft did when it came. It counts from the hard state that commits it, or from the entry
+after it, which 3.5 members write before that state. A note that neither follows is the remains of a crash, and the
+entries before it stay: others count on them. So is one after which the log goes on with entries that it would cover.
 
 Upstream: WAL.ReadAll in server/wal/wal.go, which checks the metadata and the gap only.
 """
@@ -57,6 +59,7 @@ class Replay:
         "last_index",
         "last_term",
         "last_saved_index",
+        "_received",
         "_low_terms",
         "_is_matched",
     )
@@ -69,6 +72,7 @@ class Replay:
         self.last_index: int | None = None
         self.last_term = 0
         self.last_saved_index = 0  # of the newest entry or snapshot record: the next segment is named after it
+        self._received: WalSnapshot | None = None  # noted, and not yet known to count
         self._low_terms: dict[int, int] = {}  # index -> term of entries up to the start; some may be stale
         self._is_matched = False
 
@@ -99,6 +103,8 @@ class Replay:
 
     def _add_entry(self, entry: Entry) -> None:
         index = entry.index
+        if self._received is not None:
+            self._settle_received(index)
         if self.last_index is None or index == self.last_index + 1:
             if entry.term < self.last_term:
                 raise MalformedRecord(f"entry {index} has term {entry.term}, the one before {self.last_term}")
@@ -126,8 +132,25 @@ class Replay:
             raise MalformedRecord(f"entry {index} has term {entry.term}, the one before {previous_term}")
         del self.entries[max(0, index - self.start.index - 1) :]
 
+    def _settle_received(self, index: int) -> None:
+        """An entry at `index` follows the note of a received snapshot, which counts or does not."""
+        received = self._received
+        assert received is not None
+        if index == received.index + 1:
+            self._go_on_after(received)
+        self._received = None
+
+    def _go_on_after(self, snapshot: WalSnapshot) -> None:
+        self.last_index = snapshot.index
+        self.last_term = snapshot.term
+        self._low_terms = {snapshot.index: snapshot.term}
+        self.entries.clear()
+
     def _add_hard_state(self, state: HardState) -> None:
         known = self.hard_state
+        if self._received is not None and state.commit >= self._received.index:
+            self._go_on_after(self._received)
+            self._received = None
         if state.term < known.term or state.commit < known.commit:
             raise MalformedRecord(f"{state} goes back behind {known}")
         if self.last_index is not None and state.commit > self.last_index:
@@ -149,10 +172,10 @@ class Replay:
         if not index:
             self.last_index = self.last_index or 0
         elif index > self.hard_state.commit and self._find_term(index) != snapshot.term:
-            self.last_index = index
-            self.last_term = snapshot.term
-            self._low_terms = {index: snapshot.term}
-            self.entries.clear()
+            if self.last_index is None:  # a log that was purged begins somewhere
+                self._go_on_after(snapshot)
+            else:
+                self._received = snapshot
 
     def _find_term(self, index: int) -> int | None:
         """Return the term of the entry at `index` where the log is known to hold it."""

@@ -120,3 +120,19 @@ def test_an_older_snapshot_cannot_bridge_a_received_one() -> None:
         replayed(*records, start=WalSnapshot(4, 1))
     with pytest.raises(MalformedRecord, match="entries are missing"):
         replayed(*records, *entries(91, 92, term=2), start=WalSnapshot(4, 1))
+
+
+def test_a_received_snapshot_that_nothing_commits_is_the_remains_of_a_crash() -> None:
+    """Others count on the entries before it: they stay."""
+    cut_off = replayed(*HEAD, *entries(1, 20), HardState(1, 9, 2), WalSnapshot(50, 2))
+    gone_on = replayed(*HEAD, *entries(1, 20), HardState(1, 9, 2), WalSnapshot(50, 2), *entries(21, 60))
+
+    assert cut_off.entries == entries(1, 20)
+    assert gone_on.entries == entries(1, 60)
+
+
+def test_an_entry_right_after_a_received_snapshot_commits_it() -> None:
+    """As 3.5 members write it: entries before the state."""
+    records = (*HEAD, *entries(1, 4), HardState(1, 9, 2), WalSnapshot(10, 2), Entry(2, 11), HardState(2, 9, 10))
+
+    assert replayed(*records, start=WalSnapshot(10, 2)).entries == [Entry(2, 11)]
