@@ -214,8 +214,7 @@ class MemberLoop:
         if self._pending and not self._is_writing and member.leader_id:
             self._propose_pending()
         if member.leader_id:
-            context = consumer.close_read_round()
-            if context is not None:
+            while (context := consumer.close_read_round()) is not None:
                 member.read_index(context)
         self._pump()
 

@@ -4,14 +4,20 @@
 
 Rules
   * A read joins a round only before the round is asked for: a confirmation never serves a read that came after it.
-  * A round's context is never used twice (etcd issue 20418).
+  * A round's context is never used twice (etcd issue 20418): one that got no answer (it may be lost, or its leader may
+    be) is asked for again under a new one, and an answer to the old one is nobody's.
+  * While as many rounds as may be are unanswered, reads gather: the next round serves them all.
   * No read waits longer than the timeout, not even for a leader whom a round could be asked of.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Final
+
+# With one round the reads that came meanwhile would wait for it to return before theirs sets out; with many, each
+# would be a round of heartbeats for a few reads.
+ROUNDS_UNANSWERED_MAX: Final = 2
 
 
 class Read:
@@ -26,10 +32,11 @@ class Read:
 
 
 class Round:
-    __slots__ = ("reads", "deadline", "index")
+    __slots__ = ("reads", "asked_at", "deadline", "index")
 
-    def __init__(self, reads: list[Read], deadline: float) -> None:
+    def __init__(self, reads: list[Read], asked_at: float, deadline: float) -> None:
         self.reads = reads
+        self.asked_at = asked_at
         self.deadline = deadline
         self.index: int | None = None  # what must be applied first; None until the leader confirmed
 
@@ -42,6 +49,8 @@ class ReadQueue:
         # (deadline, how many of the gathering it holds for), both growing. Empty but while nobody leads.
         self._gathering_deadlines: list[tuple[float, int]] = []
         self._rounds: OrderedDict[bytes, Round] = OrderedDict()
+        self._unanswered = 0  # Invariant: how many rounds have no index.
+        self._stale: list[Round] = []  # to be asked for again, oldest first
 
     def add(self, read: Read) -> bool:
         """Let a read gather; return whether it is the first, so that a round must be asked for."""
@@ -49,20 +58,41 @@ class ReadQueue:
         return len(self._gathering) == 1
 
     @property
-    def has_gathered(self) -> bool:
-        return bool(self._gathering)
+    def wants_round(self) -> bool:
+        """Whether a round should be asked for now."""
+        return bool(self._stale) or (bool(self._gathering) and self._unanswered < ROUNDS_UNANSWERED_MAX)
 
-    def start_round(self, context: bytes, deadline: float) -> None:
-        """Close the gathering as a round of its own."""
-        self._rounds[context] = Round(self._gathering, deadline)
-        self._gathering = []
-        self._gathering_deadlines.clear()
+    def start_round(self, context: bytes, now: float, deadline: float) -> None:
+        """A round is asked for under `context`: a stale one, or the gathering as one of its own."""
+        if self._stale:
+            again = self._stale.pop(0)
+            again.asked_at = now
+            self._rounds[context] = again
+            # They stay sorted by deadline.
+            for later in [key for key, other in self._rounds.items() if other.deadline > again.deadline]:
+                self._rounds.move_to_end(later)
+        else:
+            self._rounds[context] = Round(self._gathering, now, deadline)
+            self._gathering = []
+            self._gathering_deadlines.clear()
+        self._unanswered += 1
+
+    def give_up_unanswered(self, asked_before: float) -> None:
+        """Count as lost what was asked before that time and has no answer: it will be asked for again."""
+        if not self._unanswered:
+            return
+        for context, waiting in list(self._rounds.items()):
+            if waiting.index is None and waiting.asked_at < asked_before:
+                del self._rounds[context]
+                self._unanswered -= 1
+                self._stale.append(waiting)
 
     def confirm(self, context: bytes, index: int) -> None:
         """The leader was still leader when it answered: this round may be served once `index` is applied."""
         confirmed = self._rounds.get(context)
-        if confirmed is not None:
+        if confirmed is not None and confirmed.index is None:
             confirmed.index = index
+            self._unanswered -= 1
 
     def take_ready(self, applied_index: int) -> list[Read]:
         """Return and forget the reads whose index is applied."""
@@ -82,13 +112,19 @@ class ReadQueue:
         Call it a few times a second: a read that gathers has `timeout_seconds` from the first call that sees it.
         """
         expired = self._take_unasked(now, timeout_seconds)
+        while self._stale and self._stale[0].deadline <= now:
+            expired += self._stale.pop(0).reads
         while self._rounds:
             context, oldest = next(iter(self._rounds.items()))
             if oldest.deadline > now:
                 break
             expired += oldest.reads
-            del self._rounds[context]
+            self._forget(context)
         return expired
+
+    def _forget(self, context: bytes) -> None:
+        if self._rounds.pop(context).index is None:
+            self._unanswered -= 1
 
     def _take_unasked(self, now: float, timeout_seconds: float) -> list[Read]:
         deadlines, count = self._gathering_deadlines, 0
@@ -104,8 +140,11 @@ class ReadQueue:
 
     def take_all(self) -> list[Read]:
         """Return and forget every read: the member stops."""
-        reads = self._gathering + [read for waiting in self._rounds.values() for read in waiting.reads]
+        rounds = [*self._stale, *self._rounds.values()]
+        reads = self._gathering + [read for waiting in rounds for read in waiting.reads]
         self._gathering = []
         self._gathering_deadlines.clear()
         self._rounds.clear()
+        self._stale.clear()
+        self._unanswered = 0
         return reads

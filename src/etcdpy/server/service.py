@@ -25,6 +25,7 @@ from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
 from etcdpy.server.sliced_reads import SlicedReads
+from etcdpy.server.timeouts import TimeoutReasons
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -35,6 +36,8 @@ from etcdpy.state.mvcc.txn_plan import TxnPlan
 
 # Upstream's maxGapBetweenApplyAndCommitIndex: committed entries that wait to be applied.
 UNAPPLIED_ENTRIES_MAX: Final = 5000
+# Upstream's readIndexRetryTime: a round without an answer is lost, or its leader is.
+READ_RETRY_SECONDS: Final = 0.5
 # A read that only wants to know that everything before it is applied.
 READ_INDEX: Final = 0
 # Proposals of the server itself (lease expiry, alarms): nobody waits for them.
@@ -102,6 +105,7 @@ class Service:
         self.flush: Callable[[], None] = _nothing_to_send
         self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
         self.observer: Observer | None = None
+        self.timeout_reasons: TimeoutReasons | None = None  # with others in the cluster
         self.proposals_failed = 0
         self.read_indexes_failed = 0
 
@@ -226,14 +230,16 @@ class Service:
     # -- what the loop tells (Consumer)
 
     def close_read_round(self) -> bytes | None:
-        if not self._reads.has_gathered:
+        if not self._reads.wants_round:
             return None
-        context = self._ids.next_id().to_bytes(8, "big")
-        self._reads.start_round(context, self._loop.time() + self._timeout_seconds)
+        context, now = self._ids.next_id().to_bytes(8, "big"), self._loop.time()
+        self._reads.start_round(context, now, now + self._timeout_seconds)
         return context
 
     def on_reads_confirmed(self, context: bytes, index: int) -> None:
         self._reads.confirm(context, index)
+        if self._reads.wants_round:
+            self._driver.schedule()
 
     def on_results(self, results: list[tuple[int, Result | None]]) -> None:
         self.cork()
@@ -258,6 +264,11 @@ class Service:
         self.flush()
 
     def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
+        now = self._loop.time()
+        if self.timeout_reasons is not None:
+            self.timeout_reasons.on_leader_change(leader_id, now)
+        if leader_id:  # what the old one was asked is lost: the new one is asked
+            self._reads.give_up_unanswered(now)
         if self.observer is not None:
             self.observer.on_leader_change(leader_id, is_self=is_self)
 
@@ -277,18 +288,25 @@ class Service:
         """Answer what waits too long; the owner calls this a few times a second."""
         expired: list[tuple[int, Result]] = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, newest = self._deadlines.pop(0)
+            deadline, newest = self._deadlines.pop(0)
+            error = self._timeout_error(deadline - self._timeout_seconds)
             for request_id in [known for known in self._waiting if known <= newest]:
-                expired.append((self._waiting.pop(request_id), Timeout()))
+                expired.append((self._waiting.pop(request_id), error))
         if self._waiting:
             self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
         self.proposals_failed += len(expired)
+        self._reads.give_up_unanswered(now - READ_RETRY_SECONDS)
+        if self._reads.wants_round:
+            self._driver.schedule()
         reads = self._reads.take_expired(now, self._timeout_seconds)
         if reads:
             self.read_indexes_failed += 1
             expired += [(read.ticket, Timeout()) for read in reads]
         if expired:
             self._hand_out(expired)
+
+    def _timeout_error(self, began: float) -> EtcdError:
+        return Timeout() if self.timeout_reasons is None else self.timeout_reasons.find(began)
 
     @property
     def is_stopped(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etcdpy.server.reads import Read, ReadQueue
+from etcdpy.server.reads import ROUNDS_UNANSWERED_MAX, Read, ReadQueue
 
 TIMEOUT = 7.0
 
@@ -26,13 +26,13 @@ def test_only_the_first_that_gathers_asks_for_a_round() -> None:
     queue = ReadQueue()
 
     assert [queue.add(read(1)), queue.add(read(2))] == [True, False]
-    queue.start_round(b"1", TIMEOUT)
+    queue.start_round(b"1", 0.0, TIMEOUT)
     assert queue.add(read(3)) is True
 
 
 def test_a_round_is_served_when_confirmed_and_applied_and_only_once() -> None:
     queue = queue_of(1, 2)
-    queue.start_round(b"1", TIMEOUT)
+    queue.start_round(b"1", 0.0, TIMEOUT)
     assert queue.take_ready(100) == [], "not confirmed"
     queue.confirm(b"1", 5)
     assert queue.take_ready(4) == [], "not applied"
@@ -43,12 +43,12 @@ def test_a_round_is_served_when_confirmed_and_applied_and_only_once() -> None:
 
 def test_a_confirmation_never_serves_a_read_that_came_after_the_round_was_closed() -> None:
     queue = queue_of(1)
-    queue.start_round(b"1", TIMEOUT)
+    queue.start_round(b"1", 0.0, TIMEOUT)
     queue.add(read(2))
     queue.confirm(b"1", 5)
 
     assert tickets(queue.take_ready(5)) == [1]
-    queue.start_round(b"2", TIMEOUT)
+    queue.start_round(b"2", 0.0, TIMEOUT)
     queue.confirm(b"1", 5)  # once more, late
     assert queue.take_ready(5) == []
     queue.confirm(b"2", 5)
@@ -57,8 +57,8 @@ def test_a_confirmation_never_serves_a_read_that_came_after_the_round_was_closed
 
 def test_nobody_gathered_makes_no_round() -> None:
     queue = ReadQueue()
-    assert not queue.has_gathered
-    queue.start_round(b"1", TIMEOUT) if queue.has_gathered else None
+    assert not queue.wants_round
+    queue.start_round(b"1", 0.0, TIMEOUT) if queue.wants_round else None
     queue.confirm(b"1", 1)
 
     assert queue.take_ready(9) == []
@@ -66,9 +66,9 @@ def test_nobody_gathered_makes_no_round() -> None:
 
 def test_rounds_may_be_confirmed_out_of_order() -> None:
     queue = queue_of(1)
-    queue.start_round(b"1", TIMEOUT)
+    queue.start_round(b"1", 0.0, TIMEOUT)
     queue.add(read(2))
-    queue.start_round(b"2", TIMEOUT)
+    queue.start_round(b"2", 0.0, TIMEOUT)
     queue.confirm(b"2", 3)
 
     assert tickets(queue.take_ready(3)) == [2]
@@ -85,9 +85,9 @@ def test_an_unknown_confirmation_is_nobodys() -> None:
 
 def test_a_round_that_takes_too_long_expires() -> None:
     queue = queue_of(1)
-    queue.start_round(b"1", 7.0)
+    queue.start_round(b"1", 0.0, 7.0)
     queue.add(read(2))
-    queue.start_round(b"2", 8.0)
+    queue.start_round(b"2", 0.0, 8.0)
     queue.confirm(b"1", 50)  # confirmed, but never applied
 
     assert queue.take_expired(6.9, TIMEOUT) == []
@@ -111,7 +111,7 @@ def test_who_gathers_without_a_leader_expires_too_each_in_his_own_time() -> None
 def test_a_round_that_is_asked_for_at_last_has_its_whole_time() -> None:
     queue = queue_of(1)
     queue.take_expired(0.0, TIMEOUT)
-    queue.start_round(b"1", 13.0)
+    queue.start_round(b"1", 0.0, 13.0)
     queue.add(read(2))
 
     assert queue.take_expired(7.0, TIMEOUT) == []
@@ -121,8 +121,58 @@ def test_a_round_that_is_asked_for_at_last_has_its_whole_time() -> None:
 
 def test_a_stop_takes_all() -> None:
     queue = queue_of(1)
-    queue.start_round(b"1", TIMEOUT)
+    queue.start_round(b"1", 0.0, TIMEOUT)
     queue.add(read(2))
 
     assert sorted(tickets(queue.take_all())) == [1, 2]
-    assert queue.take_all() == [] and not queue.has_gathered
+    assert queue.take_all() == [] and not queue.wants_round
+
+
+def test_while_rounds_are_unanswered_reads_gather_for_the_next() -> None:
+    queue = ReadQueue()
+    for number in range(ROUNDS_UNANSWERED_MAX):
+        queue.add(read(number))
+        queue.start_round(b"%d" % number, 0.0, TIMEOUT)
+    queue.add(read(98))
+    queue.add(read(99))
+    assert not queue.wants_round
+
+    queue.confirm(b"0", 5)
+    assert queue.wants_round
+    queue.start_round(b"next", 0.0, TIMEOUT)
+    queue.confirm(b"next", 5)
+
+    assert [waiting.ticket for waiting in queue.take_ready(5)] == [0, 98, 99]
+
+
+def test_an_unanswered_round_is_asked_for_again_under_a_new_context() -> None:
+    """Etcd issue 20418: an answer to the old question must not serve the new one."""
+    queue = ReadQueue()
+    queue.add(read(1))
+    queue.start_round(b"old", 1.0, TIMEOUT)
+    queue.give_up_unanswered(1.0)
+    assert not queue.wants_round  # it is not older than that
+    queue.give_up_unanswered(1.1)
+    assert queue.wants_round
+    queue.start_round(b"new", 2.0, 100.0)
+
+    queue.confirm(b"old", 3)
+    assert queue.take_ready(9) == []
+    queue.confirm(b"new", 4)
+
+    assert [waiting.ticket for waiting in queue.take_ready(9)] == [1]
+    assert not queue.wants_round
+
+
+def test_asking_again_gives_nobody_more_time() -> None:
+    queue = ReadQueue()
+    queue.add(read(1))
+    queue.start_round(b"old", 1.0, TIMEOUT)
+    queue.add(read(2))
+    queue.start_round(b"later", 1.5, TIMEOUT + 1)
+    queue.give_up_unanswered(1.2)
+    assert [waiting.ticket for waiting in queue.take_expired(TIMEOUT - 0.1, TIMEOUT)] == []
+    queue.start_round(b"new", 2.0, 100.0)
+
+    assert [waiting.ticket for waiting in queue.take_expired(TIMEOUT, TIMEOUT)] == [1]
+    assert [waiting.ticket for waiting in queue.take_expired(TIMEOUT + 1, TIMEOUT)] == [2]

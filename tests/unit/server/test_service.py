@@ -352,6 +352,7 @@ def test_every_round_has_a_context_of_its_own(tmp_path: Path) -> None:
                 context = close()
                 assert context is not None
                 seen.append(context)
+                desk.service.on_reads_confirmed(context, 0)
             assert close() is None
 
             assert len(set(seen)) == 5

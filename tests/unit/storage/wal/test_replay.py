@@ -133,6 +133,13 @@ def test_a_received_snapshot_that_nothing_commits_is_the_remains_of_a_crash() ->
 
 def test_an_entry_right_after_a_received_snapshot_commits_it() -> None:
     """As 3.5 members write it: entries before the state."""
-    records = (*HEAD, *entries(1, 4), HardState(1, 9, 2), WalSnapshot(10, 2), Entry(2, 11), HardState(2, 9, 10))
+    records: tuple[Said, ...] = (
+        *HEAD,
+        *entries(1, 4),
+        HardState(1, 9, 2),
+        WalSnapshot(10, 2),
+        Entry(2, 11),
+        HardState(2, 9, 10),
+    )
 
     assert replayed(*records, start=WalSnapshot(10, 2)).entries == [Entry(2, 11)]
