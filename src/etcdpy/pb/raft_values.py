@@ -20,6 +20,9 @@ ENTRY_NORMAL: Final = 0
 ENTRY_CONF_CHANGE: Final = 1
 ENTRY_CONF_CHANGE_V2: Final = 2
 
+# What stands in a message without a snapshot: the field is not nullable in 3.5, so Go writes one of zeros.
+_NO_SNAPSHOT: Final = b"\x4a\x0a\x12\x08\x0a\x02\x28\x00\x10\x00\x18\x00"
+
 
 class Entry:
     """One log entry. Never mutated after it is appended, but for `request`.
@@ -251,6 +254,64 @@ class Message:
     def __repr__(self) -> str:
         name = raft_pb2.MessageType.Name(self.type)  # type: ignore[arg-type]
         return f"Message({name}, {self.from_:x}->{self.to:x}, term={self.term}, index={self.index})"
+
+    def encode(self) -> bytes:
+        """Return the message as raftpb.Message of 3.5, which every version reads."""
+        parts = [
+            b"\x08%b\x10%b\x18%b\x20%b\x28%b\x30%b"
+            % (
+                encode_varint(self.type),
+                encode_varint(self.to),
+                encode_varint(self.from_),
+                encode_varint(self.term),
+                encode_varint(self.log_term),
+                encode_varint(self.index),
+            )
+        ]
+        for entry in self.entries:
+            encoded = entry.encode()
+            parts.append(b":" + encode_varint(len(encoded)))
+            parts.append(encoded)
+        parts.append(b"\x40" + encode_varint(self.commit))
+        if self.snapshot is None:
+            parts.append(_NO_SNAPSHOT)
+        else:
+            encoded = self.snapshot.to_pb().SerializeToString()
+            parts += (b"\x4a" + encode_varint(len(encoded)), encoded)
+        parts.append(b"\x50%c\x58%b" % (self.reject, encode_varint(self.reject_hint)))
+        if self.context:
+            parts += (b"\x62" + encode_varint(len(self.context)), self.context)
+        if self.vote:
+            parts.append(b"\x68" + encode_varint(self.vote))
+        for response in self.responses:
+            encoded = response.encode()
+            parts += (b"\x72" + encode_varint(len(encoded)), encoded)
+        return b"".join(parts)
+
+    @staticmethod
+    def decode(data: bytes) -> Message:
+        """Return the message of another member. Raise google.protobuf.message.DecodeError on garbage.
+
+        A snapshot is looked at only where one can be. `vote` and `responses` are for the node's own threads: they never
+        come over the network. A type that we do not know comes out as MsgHup, which no member may send.
+        """
+        message = raft_pb2.Message.FromString(data)
+        entries = message.entries
+        is_snapshot = message.type == raft_pb2.MsgSnap
+        return Message(
+            message.type,
+            message.to,
+            getattr(message, "from"),
+            message.term,
+            message.logTerm,
+            message.index,
+            [Entry(entry.Term, entry.Index, entry.Type, entry.Data) for entry in entries] if entries else None,
+            message.commit,
+            snapshot=Snapshot.from_pb(message.snapshot) if is_snapshot else None,
+            reject=message.reject,
+            reject_hint=message.rejectHint,
+            context=message.context,
+        )
 
     def to_pb(self) -> raft_pb2.Message:
         message = raft_pb2.Message(

@@ -138,3 +138,67 @@ def test_values_describe_themselves() -> None:
     assert repr(HardState(1, 2, 3)) == "HardState(term=1, vote=2, commit=3)"
     assert repr(Message(3, to=0xB, from_=0xA, term=1, index=2)) == "Message(MsgApp, a->b, term=1, index=2)"
     assert "4 bytes" in repr(Snapshot(b"tree", 1, 1))
+
+
+MESSAGES = st.builds(
+    Message,
+    type=st.integers(0, 18).filter(lambda kind: kind != raft_pb2.MsgSnap),
+    to=U64,
+    from_=U64,
+    term=U64,
+    log_term=U64,
+    index=U64,
+    entries=st.lists(ENTRIES, max_size=4),
+    commit=U64,
+    reject=st.booleans(),
+    reject_hint=U64,
+    context=st.binary(max_size=40),
+)
+
+
+def fields_of(message: Message) -> dict[str, object]:
+    return {name: getattr(message, name) for name in Message.__slots__ if name != "snapshot"}
+
+
+def test_a_message_of_zeros_is_written_out_with_the_snapshot_it_does_not_have() -> None:
+    """Bytes as a real 3.5.1 sends them."""
+    assert Message(8).encode() == bytes.fromhex("08081000180020002800300040004a0a12080a02280010001800" + "50005800")
+
+
+@given(MESSAGES)
+def test_messages_are_what_protobuf_writes_and_reads(message: Message) -> None:
+    written = message.to_pb()
+    written.ClearField("vote")
+    written.snapshot.CopyFrom(Snapshot().to_pb())
+
+    assert message.encode() == written.SerializeToString()
+    decoded = Message.decode(message.encode())
+    assert fields_of(decoded) == fields_of(message) and decoded.snapshot is None
+
+
+def test_a_message_with_a_snapshot_is_what_protobuf_writes_and_reads() -> None:
+    message = Message(raft_pb2.MsgSnap, 1, 2, 3, snapshot=Snapshot(b"{}", 7, 3, ConfState([1, 2], [4])))
+    written = message.to_pb()
+    written.ClearField("vote")
+
+    assert message.encode() == written.SerializeToString()
+    snapshot = Message.decode(message.encode()).snapshot
+    assert snapshot is not None
+    assert (snapshot.data, snapshot.index, snapshot.term) == (b"{}", 7, 3)
+    assert snapshot.conf_state == ConfState([1, 2], [4])
+
+
+def test_what_only_storage_threads_are_told_is_written_too() -> None:
+    message = Message(1, vote=300, responses=[Message(2, to=9)])
+    read = Message.from_pb(raft_pb2.Message.FromString(message.encode()))
+
+    assert read.vote == 300 and [response.to for response in read.responses] == [9]
+
+
+def test_a_type_of_the_future_is_one_that_nobody_may_send() -> None:
+    assert Message.decode(b"\x08\x63").type == raft_pb2.MsgHup
+
+
+def test_a_message_of_garbage_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        Message.decode(b"\xff")
