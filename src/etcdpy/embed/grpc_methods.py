@@ -41,6 +41,9 @@ class GrpcApi:
         self.watch.tick(now)
         self.keep_alive.tick()
 
+    def restored(self) -> None:
+        self.watch.restored()
+
     def cut_leaderless(self) -> None:
         self.watch.cut_leaderless()
         self.keep_alive.cut_leaderless()

@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from etcdpy.base.ids import RequestIdGenerator, format_id
 from etcdpy.base.log import Duration, log_info, named
@@ -32,18 +33,25 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
+from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
 from etcdpy.server.service import Service
+from etcdpy.server.snapshot_install import SnapshotInstaller
+from etcdpy.server.snapshot_send import SnapshotSender
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
+from etcdpy.server.timeouts import TimeoutReasons
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
+from etcdpy.state.apply.state_machine import StateMachine
 from etcdpy.state.lease.lessor import Lessor, minimum_ttl_seconds
 from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.watch.hub import WatchHub
 from etcdpy.storage.backend import Backend
-from etcdpy.storage.bolt.takeover import open_or_take_over
+from etcdpy.storage.bolt.takeover import import_bolt, open_or_take_over
+from etcdpy.transport.peer import Identity as PeerIdentity
+from etcdpy.transport.peer import PeerNetwork
 
 # etcd's gRPC overhead on top of --max-request-bytes: where a watch response is cut when fragments are wanted.
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
@@ -72,6 +80,7 @@ class Node:
     compactions: CompactionRunner
     maintenance: Maintenance
     tasks: TaskOwner
+    peers: Peers
     metrics: MetricsSource
     quota: Quota
     request_ids: RequestIdGenerator
@@ -99,6 +108,7 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
     builder.build_member()
     builder.build_service()
     builder.build_housekeeping()
+    builder.build_peers()
     return builder.finish()
 
 
@@ -115,7 +125,7 @@ class _Builder:
     def open_files(self) -> None:
         config = self.config
         self.recovered = recover(self.folders, _identity(config), unsafe_no_fsync=config.unsafe_no_fsync)
-        self.backend = _open_backend(config, self.folders, self.log, self.wake)
+        self.backend = _open_backend(config, self.folders, self.recovered, self.log, self.wake)
         check_backend(self.recovered, self.backend)
         prepare_backend(self.backend)
 
@@ -146,6 +156,14 @@ class _Builder:
             roster=self.roster,
             v2store=recovered.v2store,
             backend=backend,
+        )
+        self.machine = StateMachine(
+            store=self.store,
+            lessor=self.lessor,
+            alarms=self.alarms,
+            roster=self.roster,
+            v2store=recovered.v2store,
+            applier=self.applier,
         )
         self.hub = WatchHub(
             self.store,
@@ -215,6 +233,7 @@ class _Builder:
             on_failure=self.driver.fail,
             log=self.log,
         )
+        self.keeper = self._make_snapshot_keeper()
         self.housekeeper = Housekeeper(
             loop=self.loop,
             driver=self.driver,
@@ -225,7 +244,7 @@ class _Builder:
             lessor=self.lessor,
             hub=self.hub,
             roster=self.roster,
-            snapshots=self._make_snapshot_keeper(),
+            snapshots=self.keeper,
             compactions=self.compactions,
             auto_compaction=_make_auto_compaction(config, self.service, self.tasks, self.log, self.loop.time()),
             tasks=self.tasks,
@@ -236,6 +255,61 @@ class _Builder:
             log=self.log,
         )
         self.service.observer = self.housekeeper
+
+    def build_peers(self) -> None:
+        config, recovered = self.config, self.recovered
+        peers = self.peers = Peers(
+            member_id=recovered.member_id,
+            driver=self.driver,
+            roster=self.roster,
+            tasks=self.tasks,
+            on_removed=self.housekeeper.was_removed.set,
+            log=self.log,
+        )
+        network = PeerNetwork(
+            loop=self.loop,
+            identity=PeerIdentity(
+                member_id=recovered.member_id,
+                cluster_id=recovered.cluster_id,
+                peer_urls=config.initial_advertise_peer_urls,
+            ),
+            receiver=peers,
+            snap_directory=str(self.folders.snap),
+            logger=self.log,
+            rng=random.Random(),
+        )
+        sender = self._make_snapshot_sender(network)
+        self.keeper.is_log_needed = lambda: sender.in_flight > 0
+        peers.connect(network, sender, self._make_snapshot_installer())
+        self.housekeeper.on_membership = peers.sync
+        self.driver.connect(peers)
+        self.service.timeout_reasons = TimeoutReasons(
+            self.member, network, election_timeout_seconds=config.election_timeout_ms / 1000
+        )
+
+    def _make_snapshot_sender(self, network: PeerNetwork) -> SnapshotSender:
+        return SnapshotSender(
+            backend=self.backend,
+            v2store=self.recovered.v2store,
+            applier=self.applier,
+            member=self.member,
+            carrier=network,
+            report_failure=lambda member_id: self.driver.report_snapshot(member_id, False),
+            scratch=self.folders.snap,
+            log=self.log,
+        )
+
+    def _make_snapshot_installer(self) -> SnapshotInstaller:
+        return SnapshotInstaller(
+            backend=self.backend,
+            snapshotter=self.recovered.snapshotter,
+            wal=self.recovered.wal,
+            disk=self.disk,
+            machine=self.machine,
+            keeper=self.keeper,
+            on_restored=self.housekeeper.on_restored,
+            log=self.log,
+        )
 
     def _make_snapshot_keeper(self) -> SnapshotKeeper:
         config, recovered = self.config, self.recovered
@@ -292,6 +366,7 @@ class _Builder:
             compactions=self.compactions,
             maintenance=self._make_maintenance(),
             tasks=self.tasks,
+            peers=self.peers,
             metrics=self.metrics,
             quota=self.quota,
             request_ids=self.request_ids,
@@ -315,14 +390,29 @@ def _identity(config: Config) -> Identity:
     )
 
 
-def _open_backend(config: Config, folders: Folders, log: logging.Logger, wake: Callable[[], object]) -> Backend:
+def _open_backend(
+    config: Config, folders: Folders, recovered: Recovered, log: logging.Logger, wake: Callable[[], object]
+) -> Backend:
     started = time.perf_counter()
-    backend = open_or_take_over(
-        folders.member,
-        batch_interval_seconds=config.batch_interval_seconds,
-        batch_limit=config.batch_limit,
-        wake=wake,
-    )
+
+    def open_it() -> Backend:
+        return open_or_take_over(
+            folders.member,
+            batch_interval_seconds=config.batch_interval_seconds,
+            batch_limit=config.batch_limit,
+            wake=wake,
+        )
+
+    backend = open_it()
+    snapshot, received = recovered.snapshot, Path(recovered.snapshotter.db_file_path(recovered.snapshot.index))
+    if backend.consistent_index < snapshot.index and received.exists():
+        # The log took a leader's snapshot, and the member ended before the store did.
+        backend.close()
+        import_bolt(received, folders.member, origin="snapshot")
+        backend = open_it()
+        log_info(log, "recovered the store from a received snapshot", path=str(received))
+        if backend.consistent_index < snapshot.index:
+            backend.end_entry(snapshot.index, snapshot.term)
     log_info(log, "opened backend db", path=str(folders.member / "store"), took=Duration(time.perf_counter() - started))
     return backend
 

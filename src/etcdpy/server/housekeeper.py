@@ -96,7 +96,9 @@ class Housekeeper:
         self.leader_changes_seen = 0
         self.leases_expired = 0
         self.watch_feed: WatchFeed | None = None  # set before anybody can watch
+        self.on_membership: Callable[[], None] = lambda: None  # the roster has changed
         self.has_leader = asyncio.Event()
+        self.was_removed = asyncio.Event()  # this very member was removed from the cluster
         self.fatal: asyncio.Future[BaseException] = loop.create_future()
 
     # -- life
@@ -172,6 +174,16 @@ class Housekeeper:
                 added_peer_id=format_id(change.node_id),
                 added_peer_peer_urls=list(added.peer_urls) if added else [],
             )
+        self.on_membership()
+
+    def on_restored(self) -> None:
+        """A leader's snapshot replaced everything."""
+        self._conf_state = self._member.conf_state
+        if self._store.is_compacting:
+            self._compactions.start()
+        if self.watch_feed is not None:
+            self.watch_feed.restored()
+        self.on_membership()
 
     def on_failure(self, error: BaseException) -> None:
         log_error(self._log, "the member stops", error=f"{type(error).__name__}: {error}")
@@ -281,6 +293,9 @@ class WatchFeed(Protocol):
     def publish(self, changes: Sequence[Change]) -> None: ...
 
     def tick(self, now: float) -> None: ...
+
+    def restored(self) -> None:
+        """The store's content was replaced."""
 
     def cut_leaderless(self) -> None:
         """End the calls whose clients asked not to be left without a leader."""

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
@@ -67,28 +68,17 @@ class Consumer(Protocol):
     def on_failure(self, error: BaseException) -> None: ...
 
 
-class Network(Protocol):
-    """How messages get to the other members."""
+class Others(Protocol):
+    """How messages and whole states get to the other members, and theirs to us."""
 
     def send(self, messages: list[Message], /) -> None:
         """Send what can be sent, without waiting; what cannot be is dropped and reported."""
 
-
-class Snapshots(Protocol):
-    """Whoever brings whole states from member to member."""
-
-    def send(self, message: Message, /) -> None:
+    def send_snapshot(self, message: Message, /) -> None:
         """Bring our state to a follower that is too far behind; `message` is raft's MsgSnap."""
 
     def install(self, write: Write, done: Callable[[], None], /) -> None:
         """Make the snapshot of `write` our state, durably, hard state and all; then call `done`."""
-
-
-class Alone:
-    """A member without others."""
-
-    def send(self, messages: list[Message], /) -> None:
-        """Nobody is there: raft sends nothing, but what is left over when the last other member was removed."""
 
 
 class MemberLoop:
@@ -113,8 +103,7 @@ class MemberLoop:
         self._applier = applier
         self._backend = backend
         self._consumer: Consumer | None = None
-        self._network: Network = Alone()
-        self._snapshots: Snapshots | None = None
+        self._others: Others | None = None
         self._pending: list[Entry] = []
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
@@ -130,10 +119,9 @@ class MemberLoop:
         self._consumer = consumer
         self.schedule()
 
-    def connect(self, network: Network, snapshots: Snapshots) -> None:
-        """Give the member the others. Before `start`."""
-        self._network = network
-        self._snapshots = snapshots
+    def connect(self, others: Others) -> None:
+        """Give the member the others. Before `start`; a member alone may do without."""
+        self._others = others
 
     # -- in
 
@@ -289,7 +277,6 @@ class MemberLoop:
         waiting = self._writes_waiting
         self._is_writing = True
         if waiting[0].snapshot is not None:
-            assert self._snapshots is not None
             self._install(waiting.pop(0))
             return
         self._inline_penalty = max(0, self._inline_penalty - 1)
@@ -305,7 +292,7 @@ class MemberLoop:
 
     def _install(self, write: Write) -> None:
         """Put a received snapshot in the place of our state. What was to be applied is in it."""
-        assert self._snapshots is not None and write.snapshot is not None
+        assert self._others is not None and write.snapshot is not None
         snapshot = write.snapshot
         self._to_apply.clear()
 
@@ -318,7 +305,7 @@ class MemberLoop:
             self._is_writing = False
             self._turn()
 
-        self._snapshots.install(write, done)
+        self._others.install(write, done)
 
     def _write_inline(self, write: Write) -> None:
         if write.entries or write.hard_state is not None:
@@ -345,13 +332,15 @@ class MemberLoop:
         self._turn()
 
     def _send(self, messages: list[Message]) -> None:
-        if any([message.type == MSG_SNAP for message in messages]):
-            assert self._snapshots is not None
-            for message in messages:
-                if message.type == MSG_SNAP:
-                    self._snapshots.send(message)
+        others = self._others
+        if others is None:
+            raise InvariantError(f"a member alone has {len(messages)} messages for others")
+        snapshots = [message for message in messages if message.type == MSG_SNAP]
+        for message in snapshots:
+            others.send_snapshot(message)
+        if snapshots:
             messages = [message for message in messages if message.type != MSG_SNAP]
-        self._network.send(messages)
+        others.send(messages)
 
     # -- apply
 

@@ -25,12 +25,16 @@ class Feed:
         self.published: list[Change] = []
         self.ticks: list[float] = []
         self.cuts = 0
+        self.restores = 0
 
     def publish(self, changes: Sequence[Change]) -> None:
         self.published += changes
 
     def tick(self, now: float) -> None:
         self.ticks.append(now)
+
+    def restored(self) -> None:
+        self.restores += 1
 
     def cut_leaderless(self) -> None:
         self.cuts += 1
