@@ -25,6 +25,7 @@ from etcdpy.server.disk import DiskThread
 from etcdpy.server.effects import Write
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.state.apply.state_machine import StateMachine
+from etcdpy.state.mvcc.restore import read as read_history
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.backend.jobs import JobError
 from etcdpy.storage.bolt.takeover import build_generation
@@ -78,7 +79,7 @@ class SnapshotInstaller:
         }
         log_info(self._log, "applying snapshot", **fields)
         path = Path(self._snapshotter.db_file_path(snapshot.index))
-        job = self._backend.start_install(lambda store: build_generation(store, path))
+        job = self._backend.start_install(lambda store: build_generation(store, path), read_history)
         try:
             await wait_job(self._backend, job.is_built)
             await self._disk.run(self._make_durable(write, snapshot))
@@ -87,7 +88,7 @@ class SnapshotInstaller:
         except BaseException:
             job.cancel()
             raise
-        self._machine.restore(self._backend, snapshot)
+        self._machine.restore(self._backend, snapshot, job.content)
         self._keeper.restored(snapshot.index)
         self._on_restored()
         log_info(self._log, "applied snapshot", **fields)

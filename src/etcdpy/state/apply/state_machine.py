@@ -15,6 +15,7 @@ from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import Roster
+from etcdpy.state.mvcc.restore import Restored
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
@@ -31,10 +32,10 @@ class StateMachine:
     v2store: V2Store
     applier: Applier
 
-    def restore(self, backend: Backend, snapshot: Snapshot) -> None:
-        """Take over what `backend` holds now, and the v2 store of `snapshot`."""
+    def restore(self, backend: Backend, snapshot: Snapshot, restored: Restored | None = None) -> None:
+        """Take over what `backend` holds now, and the v2 store of `snapshot`; `restored`: its keys, read already."""
         self.lessor.recover(backend)
-        self.store.restore(backend)
+        self.store.restore(restored)
         self.lessor.bind(self.store)
         self.alarms.recover(backend)
         self.v2store.recovery(snapshot.data)

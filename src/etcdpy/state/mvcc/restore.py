@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -23,12 +23,19 @@ from etcdpy.state.mvcc import key_history
 from etcdpy.state.mvcc.index import Index
 from etcdpy.state.mvcc.key_history import History, main_of
 from etcdpy.state.mvcc.key_value import key_of
-from etcdpy.storage.backend import Backend
-from etcdpy.storage.schema.buckets import KEY, META
+from etcdpy.storage.schema.buckets import KEY, META, Bucket
 from etcdpy.storage.schema.meta import FINISHED_COMPACT_REVISION, SCHEDULED_COMPACT_REVISION
 from etcdpy.storage.schema.revisions import TOMBSTONE_BYTES, decode_revision, is_revision
 
 CHUNK_RECORDS: Final = 10_000
+
+
+class Source(Protocol):
+    """What can be read from: a backend, or a view of one generation on another thread."""
+
+    def get(self, bucket: Bucket, key: bytes, /) -> bytes | None: ...
+
+    def scan(self, bucket: Bucket, start: bytes, end: bytes | None, limit: int = 0, /) -> list[tuple[bytes, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,7 @@ class Restored:
     lease_of: dict[bytes, int]
 
 
-def read(backend: Backend) -> Restored:
+def read(source: Source) -> Restored:
     """Read everything. Raise StorageError where the bucket holds what cannot be a history."""
     index = Index()
     lease_of: dict[bytes, int] = {}
@@ -50,12 +57,12 @@ def read(backend: Backend) -> Restored:
     # Millions of short-lived pairs: the collector would walk them over and over for nothing.
     gc.disable()
     try:
-        newest = _read_records(backend, index, lease_of)
+        newest = _read_records(source, index, lease_of)
     finally:
         if was_collecting:
             gc.enable()
-    scheduled = _read_revision(backend, SCHEDULED_COMPACT_REVISION)
-    finished = _read_revision(backend, FINISHED_COMPACT_REVISION)
+    scheduled = _read_revision(source, SCHEDULED_COMPACT_REVISION)
+    finished = _read_revision(source, FINISHED_COMPACT_REVISION)
     return Restored(
         index=index,
         current_revision=max(1, newest, scheduled, finished),
@@ -65,8 +72,8 @@ def read(backend: Backend) -> Restored:
     )
 
 
-def _read_revision(backend: Backend, name: bytes) -> int:
-    stored = backend.get(META, name)
+def _read_revision(source: Source, name: bytes) -> int:
+    stored = source.get(META, name)
     if stored is None:
         return -1
     try:
@@ -75,12 +82,12 @@ def _read_revision(backend: Backend, name: bytes) -> int:
         raise StorageError(f"{name.decode()} in the bucket meta: {error}") from error
 
 
-def _read_records(backend: Backend, index: Index, lease_of: dict[bytes, int]) -> int:
+def _read_records(source: Source, index: Index, lease_of: dict[bytes, int]) -> int:
     """Fill the index; return the newest main revision."""
     histories: dict[bytes, History] = {}
     first = b""
     newest = 0
-    while items := backend.scan(KEY, first, None, CHUNK_RECORDS):
+    while items := source.scan(KEY, first, None, CHUNK_RECORDS):
         for record, stored in items:
             _take(histories, lease_of, record, stored)
         last = items[-1][0]

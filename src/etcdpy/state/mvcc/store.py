@@ -205,11 +205,10 @@ class Store:
 
     # -- restart
 
-    def restore(self, backend: Backend | None = None) -> None:
-        """Read revisions, index and lease attachments from the backend (a new one: after a snapshot was received)."""
-        if backend is not None:
-            self.backend = backend
-        restored = restore.read(self.backend)
+    def restore(self, restored: restore.Restored | None = None) -> None:
+        """Take over revisions, index and lease attachments of what the backend holds; `restored`: read already."""
+        if restored is None:
+            restored = restore.read(self.backend)
         self.index = restored.index
         self.current_revision = restored.current_revision
         self.compact_revision = restored.compact_revision

@@ -318,9 +318,12 @@ class Backend:
         self._jobs.add(job)
         return job
 
-    def start_install(self, build: Callable[[Store], Path]) -> InstallJob:
-        """Begin to put another content in the place of this one; `build`, on a thread, makes its generation."""
-        job = InstallJob(self, self._store, self._worker, build, map_size=self._map_size)
+    def start_install(self, build: Callable[[Store], Path], read: Callable[[Reader], Any]) -> InstallJob:
+        """Begin to put another content in the place of this one.
+
+        On a thread, `build` makes its generation, and `read` takes from it what the job then has as `content`.
+        """
+        job = InstallJob(self, self._store, self._worker, build, read, map_size=self._map_size)
         self._jobs.add(job)
         return job
 

@@ -1,10 +1,11 @@
 """Another content in the place of the store's: that of a snapshot which a leader sent.
 
-    waiting -> building (worker thread) -> built ... switch() ... pointing (worker thread) -> swapped -> done
+    waiting -> building, reading (worker thread) -> built ... switch() ... pointing (worker thread) -> swapped -> done
 
-Building takes long and changes nothing. The pointer moves only when the caller says so, for the log must know of the
-snapshot first: a store ahead of its log is another log's. Until then commits are held back; what is in the write buffer
-when the swap comes is dropped, since the snapshot holds it, or stands against it.
+Building takes long and changes nothing. What the caller wants to know of the new content (an index of a million keys,
+say) is read on the thread, too: the loop goes on. The pointer moves only when the caller says so, for the log must know
+of the snapshot first: a store ahead of its log is another log's. Until then commits are held back; what is in the write
+buffer when the swap comes is dropped, since the snapshot holds it, or stands against it.
 
 A crash before the pointer moved leaves the old content, older than the log's snapshot; the next start builds again.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.storage.backend.generation import Generation, Store
 from etcdpy.storage.backend.jobs import Host, JobError
+from etcdpy.storage.backend.reader import Reader
 from etcdpy.storage.backend.worker import Worker
 
 _WAITING: Final = 0
@@ -38,12 +40,21 @@ class InstallJob:
     """One installation; made by Backend.start_install, moved on by Backend.poll."""
 
     def __init__(
-        self, host: InstallHost, store: Store, worker: Worker, build: Callable[[Store], Path], *, map_size: int
+        self,
+        host: InstallHost,
+        store: Store,
+        worker: Worker,
+        build: Callable[[Store], Path],
+        read: Callable[[Reader], Any],
+        *,
+        map_size: int,
     ) -> None:
+        self.content: Any = None  # what `read` returned, once it is built
         self._host = host
         self._store = store
         self._worker = worker
         self._build = build
+        self._read = read
         self._map_size = map_size
         self._stage = _WAITING
         self._may_switch = False
@@ -104,17 +115,27 @@ class InstallJob:
                 result = self._worker.take_result()
             except StorageError:
                 result = None
-            self._new = self._new or result
+            if self._stage == _BUILDING and result is not None:
+                self._new = result[0]
         if self._new is not None and self._stage != _OVER:
             self._new.close()
         self._end("installation: cancelled")
 
-    def _make(self) -> Generation:
-        return Generation(self._build(self._store), map_size=self._map_size)
+    def _make(self) -> tuple[Generation, Any]:
+        generation = Generation(self._build(self._store), map_size=self._map_size)
+        try:
+            reader = Reader(generation)
+            try:
+                return generation, self._read(reader)
+            finally:
+                reader.close()
+        except BaseException:
+            generation.close()
+            raise
 
     def _finish_building(self) -> None:
         try:
-            self._new = self._worker.take_result()
+            self._new, self.content = self._worker.take_result()
         except StorageError as error:
             self._end(f"installation: {error}")
             return

@@ -47,6 +47,12 @@ class Reader:
             return value if value is None else real_item(name, value)[1]
         return self.get_stored(key, None, self.dbs[bucket])
 
+    def scan(
+        self, bucket: Bucket, start: bytes, end: bytes | None, limit: int = 0, reverse: bool = False
+    ) -> list[Item]:
+        """Return the committed items of [start, end), sorted, `limit` at most (0: all)."""
+        return scan_merged(self, {}, bucket, start, end, limit, reverse)
+
     def iterate_chunks(
         self, bucket: Bucket, start: bytes, end: bytes | None, reverse: bool = False, size: int = CHUNK_ITEMS
     ) -> Iterator[list[Item]]:

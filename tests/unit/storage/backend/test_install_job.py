@@ -12,6 +12,7 @@ from etcdpy.storage.backend import Backend
 from etcdpy.storage.backend.generation import Store
 from etcdpy.storage.backend.install_job import InstallJob
 from etcdpy.storage.backend.jobs import JobError
+from etcdpy.storage.backend.reader import Reader
 from etcdpy.storage.bolt.takeover import build_generation
 from etcdpy.storage.schema import buckets
 from etcdpy.storage.schema.buckets import AUTH
@@ -42,13 +43,17 @@ def snapshot(tmp_path: Path) -> Path:
     return path
 
 
+def read_key(reader: Reader) -> bytes | None:
+    return reader.get(AUTH, b"key")
+
+
 def poll_until(backend: Backend, is_done: Callable[[], bool]) -> None:
     while not is_done():
         backend.poll(0.0)
 
 
 def built(backend: Backend, snapshot: Path) -> InstallJob:
-    job = backend.start_install(lambda store: build_generation(store, snapshot))
+    job = backend.start_install(lambda store: build_generation(store, snapshot), read_key)
     poll_until(backend, job.is_built)
     return job
 
@@ -62,6 +67,7 @@ def test_the_new_content_counts_when_it_is_switched_to_and_not_before(backend: B
     job.switch()
     poll_until(backend, job.poll)
 
+    assert job.content == b"new"
     assert (backend.get(AUTH, b"key"), backend.consistent_index, backend.committed_index) == (b"new", 70, 70)
 
 
@@ -94,7 +100,7 @@ def test_an_end_before_the_switch_leaves_the_old_content(backend: Backend, snaps
 def test_a_file_that_is_none_fails_the_job_and_not_the_store(backend: Backend, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"no bbolt file" * 1000)
-    job = backend.start_install(lambda store: build_generation(store, garbage))
+    job = backend.start_install(lambda store: build_generation(store, garbage), read_key)
 
     with pytest.raises(JobError, match="installation"):
         poll_until(backend, job.is_built)
@@ -123,4 +129,4 @@ def test_what_is_not_built_cannot_be_switched_to(backend: Backend) -> None:
         raise StorageError("it takes its time")
 
     with pytest.raises(InvariantError):
-        backend.start_install(never).switch()
+        backend.start_install(never, read_key).switch()
