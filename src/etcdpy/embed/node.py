@@ -28,14 +28,18 @@ from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.quota import Quota
+from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
 from etcdpy.server.snapshots import SnapshotKeeper
+from etcdpy.server.strict_checks import NoConnections
 from etcdpy.server.tasks import TaskOwner
+from etcdpy.server.version_monitor import VersionMonitor
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
 from etcdpy.state.lease.lessor import Lessor, minimum_ttl_seconds
@@ -69,6 +73,9 @@ class Node:
     driver: MemberLoop
     service: Service
     housekeeper: Housekeeper
+    reconfiguration: Reconfiguration
+    leadership: Leadership
+    versions: VersionMonitor
     compactions: CompactionRunner
     maintenance: Maintenance
     tasks: TaskOwner
@@ -98,6 +105,7 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
     builder.build_state()
     builder.build_member()
     builder.build_service()
+    builder.build_membership()
     builder.build_housekeeping()
     return builder.finish()
 
@@ -137,7 +145,9 @@ class _Builder:
         self.lessor.bind(self.store)
         log_info(self.log, "kvstore restored", current_rev=self.store.current_revision)
         self.alarms = AlarmStore(backend)
-        self.roster = Roster(recovered.v2store, backend, cluster_id=recovered.cluster_id)
+        self.roster = Roster(
+            recovered.v2store, backend, cluster_id=recovered.cluster_id, learners_max=config.max_learners
+        )
         self.roster.recover()
         self.applier = Applier(
             store=self.store,
@@ -204,6 +214,37 @@ class _Builder:
         )
         self.tasks = TaskOwner(on_failure=self.driver.fail)
 
+    def build_membership(self) -> None:
+        config, member_id = self.config, self.recovered.member_id
+        connections = NoConnections()
+        self.reconfiguration = Reconfiguration(
+            loop=self.loop,
+            proposer=self.driver,
+            raft=self.member,
+            roster=self.roster,
+            connections=connections,
+            request_ids=self.request_ids,
+            member_id=member_id,
+            is_strict=config.strict_reconfig_check,
+            timeout_seconds=config.request_timeout_seconds,
+            wall_seconds=time.time,
+            log=self.log,
+        )
+        self.leadership = Leadership(
+            loop=self.loop,
+            raft=self.member,
+            turns=self.driver,
+            roster=self.roster,
+            connections=connections,
+            member_id=member_id,
+            tick_seconds=config.tick_seconds,
+            timeout_seconds=config.request_timeout_seconds,
+            log=self.log,
+        )
+        self.versions = VersionMonitor(
+            raft=self.member, roster=self.roster, publisher=self.service, member_id=member_id, log=self.log
+        )
+
     def build_housekeeping(self) -> None:
         config = self.config
         self.compactions = CompactionRunner(
@@ -228,6 +269,8 @@ class _Builder:
             snapshots=self._make_snapshot_keeper(),
             compactions=self.compactions,
             auto_compaction=_make_auto_compaction(config, self.service, self.tasks, self.log, self.loop.time()),
+            reconfiguration=self.reconfiguration,
+            versions=self.versions,
             tasks=self.tasks,
             conf_state=self.recovered.snapshot.conf_state,
             member_id=self.recovered.member_id,
@@ -289,6 +332,9 @@ class _Builder:
             driver=self.driver,
             service=self.service,
             housekeeper=self.housekeeper,
+            reconfiguration=self.reconfiguration,
+            leadership=self.leadership,
+            versions=self.versions,
             compactions=self.compactions,
             maintenance=self._make_maintenance(),
             tasks=self.tasks,

@@ -21,6 +21,7 @@ from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ConfState, Entry, HardState, Message
 from etcdpy.raft.constants import LEADER, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD
 from etcdpy.raft.rawnode import RawNode
+from etcdpy.raft.status import Status
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.effects import Apply, Effects, Write
 
@@ -71,6 +72,14 @@ class Member:
 
     def apply_conf_change(self, change: Any) -> ConfState:
         return self._node.apply_conf_change(change)
+
+    def transfer_leader(self, transferee: int) -> None:
+        """Begin to hand leadership over; raft gives up after an election timeout."""
+        self._node.transfer_leader(transferee)
+
+    def status(self) -> Status:
+        """Return raft's state; `progress` is empty on all but the leader."""
+        return self._node.status()
 
     def read_index(self, context: bytes) -> None:
         """Ask for the index that a linearizable read must see; it comes back in `confirmed_reads`."""
