@@ -107,6 +107,7 @@ class Etcd:
         if config.initial_election_tick_advance:
             self._be_elected_soon(node)
         await self._publish(node)
+        node.tasks.start(node.versions.run())
         await self._listen_to_clients()
         gc.collect()
         gc.freeze()
@@ -266,6 +267,8 @@ class Etcd:
         if self._node is None:
             return
         node = self._node
+        await node.leadership.try_transfer_leadership()
+        node.reconfiguration.stop()
         node.service.stop()
         if self._grpc is not None:
             self._grpc.close_gracefully()

@@ -16,6 +16,7 @@ from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
+from etcdpy.embed.urls import read_urls
 from etcdpy.server.renewals import LocalRenewer
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.mvcc.change import Change
@@ -60,8 +61,8 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     dispatcher = Dispatcher(service, header, tasks)
     kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
     lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock)
-    cluster = ClusterApi(service, dispatcher, header, node.roster)
-    maintenance = MaintenanceApi(service, dispatcher, header, node.maintenance, tasks)
+    cluster = ClusterApi(service, dispatcher, header, node.roster, node.reconfiguration, read_urls)
+    maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
     health = HealthApi()
     auth = AuthApi()
     has_leader = lambda: member.leader_id != 0  # noqa: E731
@@ -79,6 +80,10 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Lease/LeaseKeepAlive": StreamMethod(keep_alive.open),
         b"/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(lease.time_to_live),
         b"/etcdserverpb.Lease/LeaseLeases": UnaryMethod(lease.leases),
+        b"/etcdserverpb.Cluster/MemberAdd": UnaryMethod(cluster.member_add),
+        b"/etcdserverpb.Cluster/MemberRemove": UnaryMethod(cluster.member_remove),
+        b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
+        b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
         b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
         b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
         b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),

@@ -20,6 +20,7 @@ from etcdpy.base.ids import RequestIdGenerator, format_id
 from etcdpy.base.log import Duration, log_info, named
 from etcdpy.embed.auto_compaction import read_auto_compaction
 from etcdpy.embed.config import Config
+from etcdpy.embed.peers import build_peers
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
@@ -29,18 +30,19 @@ from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
+from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
-from etcdpy.server.snapshot_install import SnapshotInstaller
-from etcdpy.server.snapshot_send import SnapshotSender
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.server.timeouts import TimeoutReasons
+from etcdpy.server.version_monitor import VersionMonitor
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
 from etcdpy.state.apply.state_machine import StateMachine
@@ -50,8 +52,6 @@ from etcdpy.state.mvcc.store import Store
 from etcdpy.state.watch.hub import WatchHub
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.bolt.takeover import import_bolt, open_or_take_over
-from etcdpy.transport.peer import Identity as PeerIdentity
-from etcdpy.transport.peer import PeerNetwork
 
 # etcd's gRPC overhead on top of --max-request-bytes: where a watch response is cut when fragments are wanted.
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
@@ -77,6 +77,9 @@ class Node:
     driver: MemberLoop
     service: Service
     housekeeper: Housekeeper
+    reconfiguration: Reconfiguration
+    leadership: Leadership
+    versions: VersionMonitor
     compactions: CompactionRunner
     maintenance: Maintenance
     tasks: TaskOwner
@@ -107,8 +110,9 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
     builder.build_state()
     builder.build_member()
     builder.build_service()
-    builder.build_housekeeping()
     builder.build_peers()
+    builder.build_membership()
+    builder.build_housekeeping()
     return builder.finish()
 
 
@@ -147,7 +151,9 @@ class _Builder:
         self.lessor.bind(self.store)
         log_info(self.log, "kvstore restored", current_rev=self.store.current_revision)
         self.alarms = AlarmStore(backend)
-        self.roster = Roster(recovered.v2store, backend, cluster_id=recovered.cluster_id)
+        self.roster = Roster(
+            recovered.v2store, backend, cluster_id=recovered.cluster_id, learners_max=config.max_learners
+        )
         self.roster.recover()
         self.applier = Applier(
             store=self.store,
@@ -222,6 +228,37 @@ class _Builder:
         )
         self.tasks = TaskOwner(on_failure=self.driver.fail)
 
+    def build_membership(self) -> None:
+        config, member_id = self.config, self.recovered.member_id
+        connections = self.peers.network
+        self.reconfiguration = Reconfiguration(
+            loop=self.loop,
+            proposer=self.driver,
+            raft=self.member,
+            roster=self.roster,
+            connections=connections,
+            request_ids=self.request_ids,
+            member_id=member_id,
+            is_strict=config.strict_reconfig_check,
+            timeout_seconds=config.request_timeout_seconds,
+            wall_seconds=time.time,
+            log=self.log,
+        )
+        self.leadership = Leadership(
+            loop=self.loop,
+            raft=self.member,
+            turns=self.driver,
+            roster=self.roster,
+            connections=connections,
+            member_id=member_id,
+            tick_seconds=config.tick_seconds,
+            timeout_seconds=config.request_timeout_seconds,
+            log=self.log,
+        )
+        self.versions = VersionMonitor(
+            raft=self.member, roster=self.roster, publisher=self.service, member_id=member_id, log=self.log
+        )
+
     def build_housekeeping(self) -> None:
         config = self.config
         self.compactions = CompactionRunner(
@@ -233,7 +270,6 @@ class _Builder:
             on_failure=self.driver.fail,
             log=self.log,
         )
-        self.keeper = self._make_snapshot_keeper()
         self.housekeeper = Housekeeper(
             loop=self.loop,
             driver=self.driver,
@@ -247,6 +283,8 @@ class _Builder:
             snapshots=self.keeper,
             compactions=self.compactions,
             auto_compaction=_make_auto_compaction(config, self.service, self.tasks, self.log, self.loop.time()),
+            reconfiguration=self.reconfiguration,
+            versions=self.versions,
             tasks=self.tasks,
             conf_state=self.recovered.snapshot.conf_state,
             member_id=self.recovered.member_id,
@@ -254,62 +292,34 @@ class _Builder:
             tick_seconds=config.tick_seconds,
             log=self.log,
         )
+        self.housekeeper.on_membership_change = lambda kind, member: self.peers.sync()
         self.service.observer = self.housekeeper
 
     def build_peers(self) -> None:
-        config, recovered = self.config, self.recovered
-        peers = self.peers = Peers(
-            member_id=recovered.member_id,
-            driver=self.driver,
-            roster=self.roster,
-            tasks=self.tasks,
-            on_removed=self.housekeeper.was_removed.set,
-            log=self.log,
-        )
-        network = PeerNetwork(
+        self.keeper = self._make_snapshot_keeper()
+        self.peers = build_peers(
+            config=self.config,
             loop=self.loop,
-            identity=PeerIdentity(
-                member_id=recovered.member_id,
-                cluster_id=recovered.cluster_id,
-                peer_urls=config.initial_advertise_peer_urls,
-            ),
-            receiver=peers,
-            snap_directory=str(self.folders.snap),
-            logger=self.log,
-            rng=random.Random(),
-        )
-        sender = self._make_snapshot_sender(network)
-        self.keeper.is_log_needed = lambda: sender.in_flight > 0
-        peers.connect(network, sender, self._make_snapshot_installer())
-        self.housekeeper.on_membership = peers.sync
-        self.driver.connect(peers)
-        self.service.timeout_reasons = TimeoutReasons(
-            self.member, network, election_timeout_seconds=config.election_timeout_ms / 1000
-        )
-
-    def _make_snapshot_sender(self, network: PeerNetwork) -> SnapshotSender:
-        return SnapshotSender(
+            recovered=self.recovered,
+            snap_folder=self.folders.snap,
             backend=self.backend,
-            v2store=self.recovered.v2store,
-            applier=self.applier,
-            member=self.member,
-            carrier=network,
-            report_failure=lambda member_id: self.driver.report_snapshot(member_id, False),
-            scratch=self.folders.snap,
-            log=self.log,
-        )
-
-    def _make_snapshot_installer(self) -> SnapshotInstaller:
-        return SnapshotInstaller(
-            backend=self.backend,
-            snapshotter=self.recovered.snapshotter,
-            wal=self.recovered.wal,
-            disk=self.disk,
             machine=self.machine,
+            member=self.member,
+            driver=self.driver,
+            disk=self.disk,
             keeper=self.keeper,
-            on_restored=self.housekeeper.on_restored,
+            tasks=self.tasks,
+            on_removed=lambda: self.housekeeper.was_removed.set(),
+            on_restored=self._on_restored,
             log=self.log,
         )
+        self.service.timeout_reasons = TimeoutReasons(
+            self.member, self.peers.network, election_timeout_seconds=self.config.election_timeout_ms / 1000
+        )
+
+    def _on_restored(self) -> None:
+        self.housekeeper.on_restored()
+        self.peers.sync()
 
     def _make_snapshot_keeper(self) -> SnapshotKeeper:
         config, recovered = self.config, self.recovered
@@ -363,6 +373,9 @@ class _Builder:
             driver=self.driver,
             service=self.service,
             housekeeper=self.housekeeper,
+            reconfiguration=self.reconfiguration,
+            leadership=self.leadership,
+            versions=self.versions,
             compactions=self.compactions,
             maintenance=self._make_maintenance(),
             tasks=self.tasks,

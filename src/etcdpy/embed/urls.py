@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 SCHEMES: Final = ("http", "https", "unix", "unixs")
@@ -42,10 +42,17 @@ class Url(NamedTuple):
 
 def parse_urls(text: str) -> tuple[str, ...]:
     """Return the comma-separated URLs of `text`, sorted and without doubles."""
-    items = [item.strip() for item in text.split(",")]
+    return tuple(sorted(set(read_urls(text.split(",")))))
+
+
+def read_urls(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the URLs of a member as they are kept: sorted, doubles and all."""
+    if not texts:
+        raise UrlError("no valid URLs given")
+    items = [text.strip() for text in texts]
     for item in items:
         check_url(item)
-    return tuple(sorted({_with_lower_scheme(item) for item in items}))
+    return tuple(sorted(_with_lower_scheme(item) for item in items))
 
 
 def _with_lower_scheme(text: str) -> str:

@@ -18,21 +18,25 @@ from typing import Final, Protocol
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_error, log_info, log_warn
-from etcdpy.base.version import CLUSTER_VERSION
-from etcdpy.pb import raft_pb2, rpc_pb2
+from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import ConfState, Entry
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
+from etcdpy.server.membership_log import log_change, log_version
+from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
+from etcdpy.server.version_monitor import VersionMonitor
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Applier, Result
 from etcdpy.state.lease.expiry import RevokePacer
 from etcdpy.state.lease.lessor import Lessor
+from etcdpy.state.members import Member as ClusterMember
 from etcdpy.state.members import Roster
+from etcdpy.state.members.change import REMOVED
 from etcdpy.state.mvcc.change import Change
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.watch.hub import WatchHub
@@ -44,6 +48,9 @@ LEADERLESS_ELECTIONS_MAX: Final = 3
 # Upstream's purgeFileInterval.
 PURGE_SECONDS: Final = 30.0
 MEMBERS_PATH: Final = "/0/members"
+# Why a member stops that `was_removed`; upstream lets it live for another second, so that others hear of it.
+REMOVED_TEXT: Final = "the member has been permanently removed from the cluster"
+REMOVED_SECONDS: Final = 1.0
 
 
 class Housekeeper:
@@ -64,6 +71,8 @@ class Housekeeper:
         snapshots: SnapshotKeeper,
         compactions: CompactionRunner,
         auto_compaction: AutoCompaction | None,
+        reconfiguration: Reconfiguration,
+        versions: VersionMonitor,
         tasks: TaskOwner,
         conf_state: ConfState,
         member_id: int,
@@ -83,6 +92,8 @@ class Housekeeper:
         self._snapshots = snapshots
         self._compactions = compactions
         self._auto_compaction = auto_compaction
+        self._reconfiguration = reconfiguration
+        self._versions = versions
         self._tasks = tasks
         self._conf_state = conf_state
         self._member_id = member_id
@@ -96,9 +107,11 @@ class Housekeeper:
         self.leader_changes_seen = 0
         self.leases_expired = 0
         self.watch_feed: WatchFeed | None = None  # set before anybody can watch
-        self.on_membership: Callable[[], None] = lambda: None  # the roster has changed
         self.has_leader = asyncio.Event()
-        self.was_removed = asyncio.Event()  # this very member was removed from the cluster
+        # Told of every change that was made, replayed ones too: what it did, and the member as it is now (was last).
+        self.on_membership_change: Callable[[str, ClusterMember], None] = _has_no_peers
+        self.was_removed = asyncio.Event()  # this very member was removed from the cluster; see REMOVED_TEXT
+        roster.on_version = self._on_version
         self.fatal: asyncio.Future[BaseException] = loop.create_future()
 
     # -- life
@@ -149,6 +162,7 @@ class Housekeeper:
         now = self._loop.time()
         if is_self:
             self._lessor.promote(now, self._election_timeout_seconds)
+            self._versions.wake()
         else:
             self._lessor.demote()
         if self._auto_compaction is not None:
@@ -161,29 +175,26 @@ class Housekeeper:
             self.has_leader.clear()
 
     def on_conf_change(self, entry: Entry) -> None:
-        change = raft_pb2.ConfChange.FromString(entry.data)
-        self._conf_state = self._member.apply_conf_change(change)
-        self._applier.apply_conf_change(entry, change, self._conf_state)
-        if change.type == raft_pb2.ConfChangeAddNode:
-            added = self._roster.find_member(change.node_id)
-            log_info(
-                self._log,
-                "added member",
-                cluster_id=format_id(self._roster.cluster_id),
-                local_member_id=format_id(self._member_id),
-                added_peer_id=format_id(change.node_id),
-                added_peer_peer_urls=list(added.peer_urls) if added else [],
-            )
-        self.on_membership()
+        is_new = entry.index > self._applier.consistent_index
+        result = self._applier.apply_conf_change(entry, self._member.apply_conf_change)
+        self._conf_state = result.conf_state
+        log_change(self._log, result, cluster_id=self._roster.cluster_id, member_id=self._member_id, is_new=is_new)
+        if result.member is not None:
+            self.on_membership_change(result.kind, result.member)
+            if result.kind == REMOVED and result.member_id == self._member_id:
+                self.was_removed.set()
+        self._reconfiguration.on_applied(result)
 
     def on_restored(self) -> None:
-        """A leader's snapshot replaced everything."""
+        """A leader's snapshot replaced everything, the roster included."""
         self._conf_state = self._member.conf_state
         if self._store.is_compacting:
             self._compactions.start()
         if self.watch_feed is not None:
             self.watch_feed.restored()
-        self.on_membership()
+
+    def _on_version(self, previous: str, version: str) -> None:
+        log_version(self._log, previous, version, cluster_id=self._roster.cluster_id, member_id=self._member_id)
 
     def on_failure(self, error: BaseException) -> None:
         log_error(self._log, "the member stops", error=f"{type(error).__name__}: {error}")
@@ -197,7 +208,7 @@ class Housekeeper:
         myself = self._roster.find_member(self._member_id)
         while True:
             await self.has_leader.wait()
-            await self._agree_on_version()
+            await self._versions.look()
             assert myself is not None or (myself := self._roster.find_member(self._member_id)) is not None
             attributes = myself.with_attributes(name, client_urls)
             path = f"{MEMBERS_PATH}/{format_id(self._member_id)}/attributes"
@@ -215,25 +226,6 @@ class Housekeeper:
                 cluster_id=format_id(self._roster.cluster_id),
             )
             return
-
-    async def _agree_on_version(self) -> None:
-        """The leader sets the cluster's version when there is none, or an older one."""
-        if not self._member.is_leader or _as_numbers(self._roster.version) >= _as_numbers(CLUSTER_VERSION):
-            return
-        log_info(self._log, "setting up initial cluster version using v2 API", cluster_version=CLUSTER_VERSION[:3])
-        try:
-            await self._service.propose_v2_put("/0/version", CLUSTER_VERSION)
-        except EtcdError as error:
-            log_warn(self._log, "failed to update cluster version", error=error.text)
-            return
-        log_info(
-            self._log,
-            "set initial cluster version",
-            cluster_id=format_id(self._roster.cluster_id),
-            local_member_id=format_id(self._member_id),
-            cluster_version=CLUSTER_VERSION[:3],
-        )
-        log_info(self._log, "cluster version is updated", cluster_version=CLUSTER_VERSION[:3])
 
     # -- time
 
@@ -283,8 +275,8 @@ class Housekeeper:
             self._service.propose_unattended(kinds.LEASE_CHECKPOINT, request)
 
 
-def _as_numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2]) if version else (0,)
+def _has_no_peers(kind: str, member: ClusterMember) -> None:
+    """Before the peers' transport is wired."""
 
 
 class WatchFeed(Protocol):

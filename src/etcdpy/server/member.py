@@ -80,10 +80,6 @@ class Member:
         """The configuration in use."""
         return self._raft.tracker.membership.to_conf_state()
 
-    def status(self) -> Status:
-        """Return what raft knows, on a leader with everybody's progress."""
-        return self._node.status()
-
     # -- in
 
     def propose(self, entries: list[Entry]) -> None:
@@ -95,6 +91,10 @@ class Member:
 
     def apply_conf_change(self, change: Any) -> ConfState:
         return self._node.apply_conf_change(change)
+
+    def status(self) -> Status:
+        """Return raft's state; `progress` is empty on all but the leader."""
+        return self._node.status()
 
     def read_index(self, context: bytes) -> None:
         """Ask for the index that a linearizable read must see; it comes back in `confirmed_reads`."""
@@ -111,7 +111,7 @@ class Member:
         self._node.step(message)
 
     def transfer_leader(self, transferee: int) -> None:
-        """Ask for the lead to be handed to another voter; on the leader itself, or passed on to it."""
+        """Begin to hand the lead to another voter; passed on where we do not have it. Raft gives up after an election."""
         self._node.transfer_leader(transferee)
 
     def report_unreachable(self, member_id: int) -> None:

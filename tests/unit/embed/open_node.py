@@ -44,6 +44,7 @@ async def open_node(directory: Path, *, elect: bool = True, **settings: Any) -> 
             await until(lambda: node.member.is_leader and node.driver.is_quiet)
         yield node, api
     finally:
+        node.reconfiguration.stop()
         node.service.stop()
         await node.tasks.close()
         node.housekeeper.stop()

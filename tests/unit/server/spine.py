@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 import uvloop
 
 from etcdpy.base.ids import RequestIdGenerator
-from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ConfState, Entry
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
@@ -175,9 +174,7 @@ class Spine:
         )
 
     def apply_conf_change(self, entry: Entry) -> None:
-        change = raft_pb2.ConfChange.FromString(entry.data)
-        self.conf_state = self.member.apply_conf_change(change)
-        self.applier.apply_conf_change(entry, change, self.conf_state)
+        self.conf_state = self.applier.apply_conf_change(entry, self.member.apply_conf_change).conf_state
 
     async def elect(self) -> None:
         """Let the member lead, and its term's first entry be applied."""

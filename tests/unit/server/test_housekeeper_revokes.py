@@ -56,6 +56,8 @@ async def open_housekeeper(spine: Spine) -> tuple[Housekeeper, Service, TaskOwne
         snapshots=UNUSED,
         compactions=UNUSED,
         auto_compaction=None,
+        reconfiguration=UNUSED,
+        versions=UNUSED,
         tasks=tasks,
         conf_state=spine.conf_state,
         member_id=spine.recovered.member_id,

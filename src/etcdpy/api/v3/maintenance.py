@@ -7,10 +7,10 @@ from typing import Final
 
 from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.base.errors import ABORTED, BadLeaderTransferee, EtcdError, NotLeader
+from etcdpy.base.errors import ABORTED, EtcdError
 from etcdpy.pb import rpc_pb2
+from etcdpy.server.leadership import Leadership
 from etcdpy.server.maintenance import Maintenance
-from etcdpy.server.service import Service
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.transport.grpc.call import Call, StreamHandler
@@ -24,13 +24,13 @@ class MaintenanceApi:
 
     def __init__(
         self,
-        service: Service,
         dispatcher: Dispatcher,
         header: HeaderEncoder,
         maintenance: Maintenance,
+        leadership: Leadership,
         tasks: TaskOwner,
     ) -> None:
-        self._service = service
+        self._leadership = leadership
         self._dispatcher = dispatcher
         self._header = header
         self._maintenance = maintenance
@@ -73,8 +73,11 @@ class MaintenanceApi:
         return self._header.encode(result.revision) + response.SerializeToString()
 
     def _move_leader(self, call: Call, request: rpc_pb2.MoveLeaderRequest) -> None:
-        """A cluster of one has nobody to move to."""
-        raise BadLeaderTransferee if self._service.is_leader else NotLeader
+        self._dispatcher.answer_later(call, self._move_leader_now(request.targetID, call.deadline))
+
+    async def _move_leader_now(self, transferee: int, deadline: float | None) -> bytes:
+        await self._leadership.move_leader(transferee, deadline=deadline)
+        return b""  # no header at all (facts 1.4)
 
     # -- the snapshot stream
 

@@ -22,13 +22,15 @@ from typing import Any
 from etcdpy.base.errors import Corrupt, EtcdError, NoSpace
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import raft_pb2, rpc_pb2
-from etcdpy.pb.raft_values import ENTRY_NORMAL, ConfState, Entry, Snapshot
+from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ENTRY_NORMAL, Entry, Snapshot
 from etcdpy.state.alarm import CORRUPT, NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.cost import txn_cost
+from etcdpy.state.apply.membership import TakeIntoUse, apply_change
+from etcdpy.state.apply.membership import apply_request as apply_membership_request
 from etcdpy.state.apply.proposal import Proposal, decode_entry_data
 from etcdpy.state.lease.lessor import Lessor
-from etcdpy.state.members import Member, Roster
+from etcdpy.state.members import MembershipChange, Roster
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import read_all
@@ -109,6 +111,9 @@ class Applier:
         result: Result | None = None
         if proposal.kind == kinds.V2:
             result = self._apply_v2(proposal.request, mirror=is_new)
+        elif proposal.kind in kinds.MEMBERSHIP_KINDS:
+            apply_membership_request(self._roster, proposal.kind, proposal.request, mirror=is_new)
+            result = Answer(self._store.current_revision, b"")
         elif is_new:
             try:
                 if proposal.kind == kinds.PUT and not self.guarded:  # most of all entries: one call less
@@ -122,19 +127,19 @@ class Applier:
             self._backend.end_entry(index, entry.term)
         return proposal.request_id, result
 
-    def apply_conf_change(self, entry: Entry, change: raft_pb2.ConfChange, conf_state: ConfState) -> None:
-        """Bring the roster in line with a change that raft has made; `conf_state` is what came of it there."""
+    def apply_conf_change(self, entry: Entry, take_into_use: TakeIntoUse) -> MembershipChange:
+        """Apply a configuration change: raft by `take_into_use`, then the roster; or refuse it on both sides."""
+        if entry.type != ENTRY_CONF_CHANGE:
+            raise InvariantError(f"entry {entry.index} of type {entry.type} is no configuration change that etcd makes")
         self._term = entry.term
         is_new = entry.index > self._consistent_index
-        if change.type in (raft_pb2.ConfChangeAddNode, raft_pb2.ConfChangeAddLearnerNode):
-            self._roster.add_member(Member.from_json(change.context), mirror=is_new)
-        elif change.type == raft_pb2.ConfChangeRemoveNode:
-            self._roster.remove_member(change.node_id, mirror=is_new)
-        else:
-            self._roster.update_peer_urls(Member.from_json(change.context), mirror=is_new)
+        change = raft_pb2.ConfChange.FromString(entry.data)
+        result = apply_change(self._roster, change, take_into_use, mirror=is_new)
         if is_new:
-            self._backend.put(buckets.META, meta.CONF_STATE, meta.encode_conf_state(conf_state))
+            if result.error is None:
+                self._backend.put(buckets.META, meta.CONF_STATE, meta.encode_conf_state(result.conf_state))
             self._finish(entry.index, entry.term)
+        return result
 
     def _finish(self, index: int, term: int) -> None:
         self._consistent_index = index

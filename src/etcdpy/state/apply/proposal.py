@@ -40,6 +40,8 @@ LEASE_CHECKPOINT: Final = 11
 CLUSTER_VERSION_SET: Final = 1300
 CLUSTER_MEMBER_ATTR_SET: Final = 1301
 DOWNGRADE_INFO_SET: Final = 1302
+# They reach the v2 store, too, which is why a replay does not skip them.
+MEMBERSHIP_KINDS: Final = frozenset({CLUSTER_VERSION_SET, CLUSTER_MEMBER_ATTR_SET, DOWNGRADE_INFO_SET})
 
 REQUEST_TYPES: Final[dict[int, type[Message]]] = {
     RANGE: rpc_pb2.RangeRequest,

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """`peer_urls` is always sorted, as upstream keeps it: ids are computed over the sorted list."""
+    """`peer_urls` keep their order: whoever adds a member sorts them, whoever updates one does not, as in etcd."""
 
     id: int
     peer_urls: tuple[str, ...]
@@ -27,23 +27,26 @@ class Member:
         return replace(self, name=name, client_urls=tuple(client_urls))
 
     def with_peer_urls(self, peer_urls: Sequence[str]) -> Member:
-        return replace(self, peer_urls=tuple(sorted(peer_urls)))
+        return replace(self, peer_urls=tuple(peer_urls))
+
+    def as_voter(self) -> Member:
+        return replace(self, is_learner=False)
 
     def to_json(self) -> str:
         """Return the whole member: the value of the `members` bucket and the context of a configuration change."""
-        record: dict[str, Any] = {"id": self.id, "peerURLs": list(self.peer_urls)}
-        if self.is_learner:
-            record["isLearner"] = True
-        return _dump(record | self._attributes())
+        return _dump({"id": self.id} | self._raft_attributes() | self._attributes())
 
     def raft_attributes_json(self) -> str:
-        record: dict[str, Any] = {"peerURLs": list(self.peer_urls)}
-        if self.is_learner:
-            record["isLearner"] = True
-        return _dump(record)
+        return _dump(self._raft_attributes())
 
     def attributes_json(self) -> str:
         return _dump(self._attributes())
+
+    def _raft_attributes(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"peerURLs": list(self.peer_urls) or None}  # Go's nil slice
+        if self.is_learner:
+            record["isLearner"] = True
+        return record
 
     def _attributes(self) -> dict[str, Any]:
         record: dict[str, Any] = {}
@@ -59,11 +62,21 @@ class Member:
         record = json.loads(text)
         return Member(
             id=int(record["id"]),
-            peer_urls=tuple(sorted(record.get("peerURLs") or ())),
+            peer_urls=tuple(record.get("peerURLs") or ()),
             is_learner=bool(record.get("isLearner")),
             name=record.get("name", ""),
             client_urls=tuple(record.get("clientURLs") or ()),
         )
+
+
+def promotion_json(member_id: int) -> str:
+    """Return the context of the change that makes a voter of a learner."""
+    return _dump({"id": member_id, "peerURLs": None, "isPromote": True})
+
+
+def is_promotion(context: str | bytes) -> bool:
+    """Return whether the context of a ConfChangeAddNode promotes a learner instead of adding a member."""
+    return bool(json.loads(context).get("isPromote"))
 
 
 def _dump(record: dict[str, Any]) -> str:

@@ -121,10 +121,21 @@ def test_defragmentation_answers_without_a_header_and_keeps_everything(tmp_path:
     ("elect", "refusal"),
     [(True, (9, "etcdserver: bad leader transferee")), (False, (9, "etcdserver: not leader"))],
 )
-def test_a_cluster_of_one_has_nobody_to_move_the_lead_to(tmp_path: Path, elect: bool, refusal: tuple[int, str]) -> None:
+def test_a_stranger_is_no_leader(tmp_path: Path, elect: bool, refusal: tuple[int, str]) -> None:
     async def scenario() -> None:
         async with open_api(tmp_path, elect=elect) as api:
             assert await api.refusal(api.maintenance.move_leader, MoveLeaderRequest(targetID=1)) == refusal
+
+    run(scenario())
+
+
+def test_a_leader_that_is_to_lead_does_so_already(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_api(tmp_path) as api:
+            request = MoveLeaderRequest(targetID=api.node.member_id)
+            call = await api.call(api.maintenance.move_leader, request.SerializeToString())
+
+            assert (call.response, call.status) == (b"", None)
 
     run(scenario())
 

@@ -16,6 +16,7 @@ from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
 from etcdpy.embed.node import Node
+from etcdpy.embed.urls import read_urls
 from tests.unit.embed.open_node import open_node
 from tests.unit.server.spine import until
 
@@ -80,8 +81,10 @@ class Api:
         self.dispatcher = Dispatcher(node.service, self.header, node.tasks)
         self.kv = KvApi(node.service, self.dispatcher, self.header, node.compactions, txn_ops_max=4)
         self.lease = LeaseApi(self.dispatcher, self.header, node.lessor, node.request_ids, node.clock)
-        self.cluster = ClusterApi(node.service, self.dispatcher, self.header, node.roster)
-        self.maintenance = MaintenanceApi(node.service, self.dispatcher, self.header, node.maintenance, node.tasks)
+        self.cluster = ClusterApi(
+            node.service, self.dispatcher, self.header, node.roster, node.reconfiguration, read_urls
+        )
+        self.maintenance = MaintenanceApi(self.dispatcher, self.header, node.maintenance, node.leadership, node.tasks)
 
     async def ask(self, handle: Callable[[Any], None], request: Message, kind: type[Response]) -> Response:
         """Return the response; an error fails the test."""

@@ -63,7 +63,7 @@ class Machine:
             index = self.index
         change = ConfChange(type=ConfChangeAddNode, node_id=member.id, context=member.to_json().encode())
         entry = Entry(1, index, ENTRY_CONF_CHANGE, change.SerializeToString())
-        self.applier.apply_conf_change(entry, change, ConfState([member.id]))
+        self.applier.apply_conf_change(entry, lambda _: ConfState([member.id]))
 
 
 def open_machine_unclosed(directory: Path) -> Machine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.state.members import Member
+from etcdpy.state.members.member import is_promotion, promotion_json
 
 ONE = Member(id=0xD46C78F094AE4BDA, peer_urls=("http://a:1", "http://b:2"))
 
@@ -48,13 +49,24 @@ def test_what_is_printed_is_read_again(member: Member) -> None:
     assert Member.from_json(member.to_json()) == member
 
 
-def test_peer_urls_are_sorted_and_client_urls_are_kept() -> None:
-    assert ONE.with_peer_urls(["http://z:1", "http://a:1"]).peer_urls == ("http://a:1", "http://z:1")
+def test_urls_keep_their_order() -> None:
+    assert ONE.with_peer_urls(["http://z:1", "http://a:1"]).peer_urls == ("http://z:1", "http://a:1")
     member = Member.from_json(
         '{"id":1,"peerURLs":["http://z:1","http://a:1"],"clientURLs":["http://z:1","http://a:1"]}'
     )
-    assert member.peer_urls == ("http://a:1", "http://z:1")
-    assert member.client_urls == ("http://z:1", "http://a:1")
+    assert member.peer_urls == member.client_urls == ("http://z:1", "http://a:1")
+
+
+def test_a_promotion_says_so_as_a_go_member_does() -> None:
+    assert promotion_json(4660) == '{"id":4660,"peerURLs":null,"isPromote":true}'
+    assert is_promotion(promotion_json(1)) and not is_promotion(ONE.to_json())
+    assert not is_promotion('{"id":1,"peerURLs":null,"isPromote":false}')
+
+
+def test_a_promoted_learner_is_a_voter_and_otherwise_the_same() -> None:
+    learner = Member(id=1, peer_urls=("http://a:1",), is_learner=True, name="one")
+
+    assert learner.as_voter() == Member(id=1, peer_urls=("http://a:1",), name="one")
 
 
 def test_gos_nil_lists_are_empty() -> None:
