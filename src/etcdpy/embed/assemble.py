@@ -33,7 +33,7 @@ def config_of_flags(parsed: ParsedFlags) -> Config:
     given = parsed.values
     if "listen-client-urls" in given and "advertise-client-urls" not in given:
         config = dataclasses.replace(config, advertise_client_urls=())
-    has_discovery = bool(config.discovery or config.discovery_srv or config.discovery_srv_name)
+    has_discovery = config.has_discovery_service or bool(config.discovery_srv or config.discovery_srv_name)
     if has_discovery and "initial-cluster" not in given:
         config = dataclasses.replace(config, initial_cluster="")
     return config
@@ -42,7 +42,8 @@ def config_of_flags(parsed: ParsedFlags) -> Config:
 def config_of_file(parsed: ParsedFlags) -> Config:
     """Return the settings of a file."""
     config = _config_of(parsed)
-    if (config.discovery or config.discovery_srv) and config.initial_cluster == INITIAL_CLUSTER_DEFAULT:
+    has_discovery = config.has_discovery_service or bool(config.discovery_srv)
+    if has_discovery and config.initial_cluster == INITIAL_CLUSTER_DEFAULT:
         config = dataclasses.replace(config, initial_cluster="")
     if not config.initial_cluster_state:
         config = dataclasses.replace(config, initial_cluster_state="new")

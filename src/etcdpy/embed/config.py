@@ -201,6 +201,21 @@ class Config:
             return False
 
     @property
+    def has_discovery_service(self) -> bool:
+        """Whether the other members are to be found through a service where all of them register."""
+        return bool(self.discovery or self.discovery_endpoints)
+
+    @property
+    def is_discovered(self) -> bool:
+        """Whether --initial-cluster does not say who the members are."""
+        return self.has_discovery_service or bool(self.discovery_srv)
+
+    @property
+    def cluster_token(self) -> str:
+        """What keeps the ids of this cluster's members apart from those of others."""
+        return self.discovery or self.discovery_token or self.initial_cluster_token
+
+    @property
     def election_ticks(self) -> int:
         return self.election_timeout_ms // self.heartbeat_interval_ms
 

@@ -4,6 +4,7 @@ ConfigError               the settings contradict themselves or each other
   AdvertiseUrlsUnset      ... in the one way that etcd reports twice
   NotSupportedYet         they are right, and we cannot do it
 StartError                the settings are right, and the machine or the cluster they describe is not
+  DiscoveryFailed         ... and it was asked of a discovery service
 ShadowedVariable          a flag and its variable are both given
 """
 
@@ -25,6 +26,15 @@ class NotSupportedYet(ConfigError):
 
 class StartError(Exception):
     """`str()` is what is wrong."""
+
+
+class DiscoveryFailed(StartError):
+    """`reason` is what the discovery found; `token` says which one, as the user named it."""
+
+    def __init__(self, reason: str, *, token: str) -> None:
+        super().__init__(f"failed to join discovery cluster ({reason})")
+        self.reason = reason
+        self.token = token
 
 
 class ShadowedVariable(Exception):

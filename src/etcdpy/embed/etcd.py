@@ -5,8 +5,8 @@
     ...
     await etcd.stop()
 
-Order of a start: bind (so that a port in use fails at once) -> recover -> elect, publish -> listen. Order of a stop:
-refuse new work, end the calls with status 14, let the last writes finish, put everything on disk.
+Order of a start: bind (so that a port in use fails at once) -> ask who we are -> recover -> elect, publish -> listen.
+Order of a stop: refuse new work, end the calls with status 14, let the last writes finish, put everything on disk.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.base.version import VERSION
 from etcdpy.embed.banner import log_closed, log_listeners, log_serving, log_starting
+from etcdpy.embed.bootstrap import decide_identity
 from etcdpy.embed.config import Config
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
@@ -76,7 +77,11 @@ class Etcd:
     # -- start
 
     async def start(self) -> None:
-        """Recover, become ready and listen. Raise StorageError, or OSError where a port is not to be had."""
+        """Recover, become ready and listen.
+
+        Raise StorageError, StartError when the cluster does not want this member, or OSError where a port is not to be
+        had.
+        """
         self._bind()
         try:
             await self._start()
@@ -87,7 +92,8 @@ class Etcd:
     async def _start(self) -> None:
         config, log = self.config, self._log
         log_starting(log, config, member_initialized=config.has_wal)
-        node = self._node = build_node(config, log, self._loop)
+        identity = await decide_identity(config, log)
+        node = self._node = build_node(config, log, self._loop, identity)
         log_info(
             log,
             "starting etcd server",
@@ -145,7 +151,7 @@ class Etcd:
 
     def _be_elected_soon(self, node: Node) -> None:
         """A member that is alone in its cluster has nobody to wait for."""
-        if [member.id for member in node.roster.get_members()] in ([], [node.member_id]):
+        if node.recovered.is_alone:
             log_info(
                 self._log,
                 "started as single-node; fast-forwarding election ticks",

@@ -98,7 +98,9 @@ _TLS = "TLS comes later."
 _NO_PEERS = "One member has no peers."
 _V2 = "The v2 API comes later."
 _CHECKS = "Corruption checks between members come later."
-_DISCOVERY = "Discovery comes with clusters of several members."
+_NO_TLS_DISCOVERY = "TLS comes later: `https` is refused."
+_NO_PINGS = "The connection lasts for one discovery only and is not pinged."
+_DISCOVERY_USER = "Users and roles come later."
 
 # fmt: off
 FLAGS: Final[tuple[Flag, ...]] = (
@@ -132,15 +134,15 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("raft-write-timeout", "duration", "5s", MEMBER, HARMLESS, "Write timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
     # --- Clustering
     Flag("initial-advertise-peer-urls", "urls", "http://localhost:2380", CLUSTERING, WORKS, "URLs under which peers reach this member."),
-    Flag("initial-cluster", "string", "default=http://localhost:2380", CLUSTERING, WORKS, "Members that found the cluster, as name=url pairs.", note="Only a cluster of this one member can be founded yet."),
-    Flag("initial-cluster-state", "select", "new", CLUSTERING, WORKS, "'new' founds a cluster, 'existing' joins one.", choices=("existing", "new"), note="`existing` is refused unless the data directory already holds the member."),
+    Flag("initial-cluster", "string", "default=http://localhost:2380", CLUSTERING, WORKS, "Members that found the cluster, as name=url pairs."),
+    Flag("initial-cluster-state", "select", "new", CLUSTERING, WORKS, "'new' founds a cluster, 'existing' joins one.", choices=("existing", "new")),
     Flag("initial-cluster-token", "string", "etcd-cluster", CLUSTERING, WORKS, "Keeps clusters with equal URLs apart: it enters every id."),
     Flag("advertise-client-urls", "urls", "http://localhost:2379", CLUSTERING, WORKS, "URLs under which clients reach this member; they are told to clients."),
-    Flag("discovery", "string", "", CLUSTERING, LATER, "URL of a v2 discovery token.", note=_DISCOVERY),
-    Flag("discovery-fallback", "select", "proxy", CLUSTERING, HARMLESS, "What to do when discovery fails: 'exit' or 'proxy'.", key=NO_KEY, choices=("exit", "proxy"), note=_DISCOVERY),
-    Flag("discovery-proxy", "string", "", CLUSTERING, LATER, "HTTP proxy towards the discovery service.", note=_DISCOVERY),
-    Flag("discovery-srv", "string", "", CLUSTERING, LATER, "Domain whose SRV records list the members.", note=_DISCOVERY),
-    Flag("discovery-srv-name", "string", "", CLUSTERING, LATER, "Suffix of the SRV names that are asked for.", note=_DISCOVERY),
+    Flag("discovery", "string", "", CLUSTERING, WORKS, "URL of a v2 discovery token.", note=_NO_TLS_DISCOVERY),
+    Flag("discovery-fallback", "select", "proxy", CLUSTERING, HARMLESS, "What to do when discovery fails: 'exit' or 'proxy'.", key=NO_KEY, choices=("exit", "proxy"), note="There is no v2 proxy to fall back to: who comes too late ends, as with `exit`."),
+    Flag("discovery-proxy", "string", "", CLUSTERING, WORKS, "HTTP proxy towards the discovery service.", note=_NO_TLS_DISCOVERY),
+    Flag("discovery-srv", "string", "", CLUSTERING, WORKS, "Domain whose SRV records list the members."),
+    Flag("discovery-srv-name", "string", "", CLUSTERING, WORKS, "Suffix of the SRV names that are asked for."),
     Flag("strict-reconfig-check", "bool", "true", CLUSTERING, WORKS, "Refuse membership changes that would lose the quorum."),
     Flag("pre-vote", "bool", "true", CLUSTERING, WORKS, "Ask before an election whether it could be won."),
     Flag("auto-compaction-retention", "string", "0", CLUSTERING, WORKS, "How much history to keep: a duration or a number of revisions (0: all)."),
@@ -242,21 +244,21 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("distributed-tracing-service-name", "string", "etcd", NEWER, HARMLESS, "Name of the service in traces.", note="Tracing comes later."),
     Flag("distributed-tracing-instance-id", "string", "", NEWER, HARMLESS, "Id of this member in traces.", note="Tracing comes later."),
     Flag("distributed-tracing-sampling-rate", "int", "0", NEWER, HARMLESS, "Traces kept among a million.", note="Tracing comes later."),
-    Flag("discovery-endpoints", "strings", "", NEWER, LATER, "Endpoints of the etcd cluster that helps members find each other.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-token", "string", "", NEWER, LATER, "Token that names the cluster to found.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-dial-timeout", "duration", "2s", NEWER, HARMLESS, "Time to connect to the discovery service.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-request-timeout", "duration", "5s", NEWER, HARMLESS, "Time for a request to the discovery service.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-keepalive-time", "duration", "2s", NEWER, HARMLESS, "Time between two pings to the discovery service.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-keepalive-timeout", "duration", "6s", NEWER, HARMLESS, "Time to wait for the answer of such a ping.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-insecure-transport", "bool", "true", NEWER, HARMLESS, "Speak to the discovery service without TLS.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-insecure-skip-tls-verify", "bool", "false", NEWER, LATER, "Do not check the discovery service's certificate.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-cert", "string", "", NEWER, LATER, "Certificate shown to the discovery service.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-key", "string", "", NEWER, LATER, "Key of that certificate.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-cacert", "string", "", NEWER, LATER, "Authority that signed the discovery service's certificate.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-user", "string", "", NEWER, LATER, "User (and password) at the discovery service.", key=NO_KEY, note=_DISCOVERY),
-    Flag("discovery-password", "string", "", NEWER, LATER, "Password at the discovery service.", key=NO_KEY, note=_DISCOVERY),
+    Flag("discovery-endpoints", "strings", "", NEWER, WORKS, "Endpoints of the etcd cluster that helps members find each other.", key=NO_KEY, note=_NO_TLS_DISCOVERY),
+    Flag("discovery-token", "string", "", NEWER, WORKS, "Token that names the cluster to found.", key=NO_KEY),
+    Flag("discovery-dial-timeout", "duration", "2s", NEWER, WORKS, "Time to connect to the discovery service.", key=NO_KEY),
+    Flag("discovery-request-timeout", "duration", "5s", NEWER, WORKS, "Time for a request to the discovery service.", key=NO_KEY),
+    Flag("discovery-keepalive-time", "duration", "2s", NEWER, HARMLESS, "Time between two pings to the discovery service.", key=NO_KEY, note=_NO_PINGS),
+    Flag("discovery-keepalive-timeout", "duration", "6s", NEWER, HARMLESS, "Time to wait for the answer of such a ping.", key=NO_KEY, note=_NO_PINGS),
+    Flag("discovery-insecure-transport", "bool", "true", NEWER, HARMLESS, "Speak to the discovery service without TLS.", key=NO_KEY, note=_TLS),
+    Flag("discovery-insecure-skip-tls-verify", "bool", "false", NEWER, LATER, "Do not check the discovery service's certificate.", key=NO_KEY, note=_TLS),
+    Flag("discovery-cert", "string", "", NEWER, LATER, "Certificate shown to the discovery service.", key=NO_KEY, note=_TLS),
+    Flag("discovery-key", "string", "", NEWER, LATER, "Key of that certificate.", key=NO_KEY, note=_TLS),
+    Flag("discovery-cacert", "string", "", NEWER, LATER, "Authority that signed the discovery service's certificate.", key=NO_KEY, note=_TLS),
+    Flag("discovery-user", "string", "", NEWER, LATER, "User (and password) at the discovery service.", key=NO_KEY, note=_DISCOVERY_USER),
+    Flag("discovery-password", "string", "", NEWER, LATER, "Password at the discovery service.", key=NO_KEY, note=_DISCOVERY_USER),
     # --- Unsafe
-    Flag("force-new-cluster", "bool", "false", UNSAFE, LATER, "Make a cluster of one member out of what is left of a larger one.", note="Comes with clusters of several members."),
+    Flag("force-new-cluster", "bool", "false", UNSAFE, WORKS, "Make a cluster of one member out of what is left of a larger one."),
     Flag("unsafe-no-fsync", "bool", "false", UNSAFE, WORKS, "Do not wait for the disk. A crash then loses acknowledged writes."),
     # --- Not in the help text
     Flag("config-file", "string", "", UNLISTED, WORKS, "YAML or JSON file to take the whole configuration from.", key=NO_KEY),

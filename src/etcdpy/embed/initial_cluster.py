@@ -9,11 +9,12 @@ Upstream: types.NewURLsMap, ServerConfig.VerifyBootstrap and advertiseMatchesClu
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import StartError
 from etcdpy.embed.urls import UrlError, parse_urls
+from etcdpy.server.url_match import find_difference
 
 
 def parse_initial_cluster(text: str) -> dict[str, tuple[str, ...]]:
@@ -29,48 +30,48 @@ def parse_initial_cluster(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def check_initial_cluster(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return the members that found the cluster. Raise StartError unless this one is among them."""
+    """Return the members that --initial-cluster describes. Raise StartError unless this one is among them."""
     members = parse_initial_cluster(config.initial_cluster)
-    if config.name not in members:
-        raise StartError(f'couldn\'t find local name "{config.name}" in the initial cluster configuration')
-    _check_advertised(config, members[config.name])
-    everything = [url for urls in members.values() for url in urls]
-    if len(set(everything)) != len(everything):
-        raise StartError(f"initial cluster {_pairs(members)} has duplicate url")
+    check_members(config, members)
     return members
 
 
-def _pairs(members: dict[str, tuple[str, ...]]) -> str:
+def check_members(config: Config, members: Mapping[str, tuple[str, ...]], difference: str | None = None) -> None:
+    """Raise StartError unless these members are a cluster that this one may found or, if it exists, join.
+
+    `difference` says in which respect its URLs differ from those it advertises; by default their texts are compared.
+    """
+    if config.name not in members:
+        raise StartError(f'couldn\'t find local name "{config.name}" in the initial cluster configuration')
+    if config.initial_cluster_state == "new":
+        _check_advertised(config, members[config.name], difference)
+    if has_duplicate_url(members):
+        raise StartError(f"initial cluster {pairs_text(members)} has duplicate url")
+
+
+def has_duplicate_url(members: Mapping[str, tuple[str, ...]]) -> bool:
+    everything = [url for urls in members.values() for url in urls]
+    return len(set(everything)) != len(everything)
+
+
+def pairs_text(members: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the members as --initial-cluster takes them."""
     return ",".join(sorted(f"{name}={url}" for name, urls in members.items() for url in urls))
 
 
-def _check_advertised(config: Config, urls: tuple[str, ...]) -> None:
+def _check_advertised(config: Config, urls: tuple[str, ...], difference: str | None) -> None:
     advertised = tuple(sorted(config.initial_advertise_peer_urls))
-    if advertised == urls:
+    if difference is None:
+        difference = find_difference(advertised, urls)
+    if not difference:
         return
     missing = [f"{config.name}={url}" for url in urls if url not in advertised]
     if missing:
         raise StartError(
             f"--initial-cluster has {','.join(missing)} but missing from "
-            f"--initial-advertise-peer-urls={','.join(advertised)} ({_difference(advertised, urls)})"
+            f"--initial-advertise-peer-urls={','.join(advertised)} ({difference})"
         )
     extra = ",".join(url for url in advertised if url not in urls)
     # etcd shows what the flag would have to be, not what it is.
     wanted = ",".join(f"{config.name}={url}" for url in advertised)
     raise StartError(f"--initial-advertise-peer-urls has {extra} but missing from --initial-cluster={wanted}")
-
-
-def _difference(advertised: tuple[str, ...], urls: tuple[str, ...]) -> str:
-    if len(advertised) != len(urls):
-        return f"len({_list(advertised)}) != len({_list(urls)})"
-    mine, theirs = next(pair for pair in zip(advertised, urls, strict=True) if pair[0] != pair[1])
-    return f"{_resolved(mine)} != {_resolved(theirs)}"
-
-
-def _list(urls: tuple[str, ...]) -> str:
-    return "[" + " ".join(map(json.dumps, urls)) + "]"
-
-
-def _resolved(url: str) -> str:
-    """We compare names, not addresses; etcd's text shows both."""
-    return f"{json.dumps(url)}(resolved from {json.dumps(url)})"

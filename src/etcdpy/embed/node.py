@@ -103,9 +103,14 @@ class Node:
                 self.backend.close()
 
 
-def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop) -> Node:
-    """Recover what the data directory holds and put a member together around it. Raise StorageError."""
-    builder = _Builder(config, log, loop)
+def build_node(
+    config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop, identity: Identity | None = None
+) -> Node:
+    """Recover what the data directory holds and put a member together around it. Raise StorageError.
+
+    `identity` is what `decide_identity` found out; without it a new member founds a cluster of its own.
+    """
+    builder = _Builder(config, log, loop, identity or _identity(config))
     builder.open_files()
     builder.build_state()
     builder.build_member()
@@ -119,8 +124,11 @@ def build_node(config: Config, log: logging.Logger, loop: asyncio.AbstractEventL
 class _Builder:
     """Puts a node together, floor by floor; each step uses what the ones before it made."""
 
-    def __init__(self, config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop, identity: Identity
+    ) -> None:
         self.config = config
+        self.identity = identity
         self.log = log
         self.loop = loop
         self.folders = Folders(member=config.member_path, wal=config.wal_path)
@@ -128,7 +136,12 @@ class _Builder:
 
     def open_files(self) -> None:
         config = self.config
-        self.recovered = recover(self.folders, _identity(config), unsafe_no_fsync=config.unsafe_no_fsync)
+        self.recovered = recover(
+            self.folders,
+            self.identity,
+            unsafe_no_fsync=config.unsafe_no_fsync,
+            is_forced=config.force_new_cluster,
+        )
         self.backend = _open_backend(config, self.folders, self.recovered, self.log, self.wake)
         check_backend(self.recovered, self.backend)
         prepare_backend(self.backend)
@@ -444,5 +457,10 @@ def _log_local_member(log: logging.Logger, recovered: Recovered) -> None:
     ids = {"cluster_id": format_id(recovered.cluster_id), "local_member_id": format_id(recovered.member_id)}
     if recovered.is_new:
         log_info(log, "starting local member", **ids)
+    elif recovered.is_forced:
+        if recovered.discarded_count:
+            count = recovered.discarded_count
+            log_info(log, "discarding uncommitted WAL entries", number_of_discarded_entries=count)
+        log_info(log, "forcing restart member", commit_index=recovered.hard_state.commit, **ids)
     else:
         log_info(log, "restarting local member", commit_index=recovered.hard_state.commit, **ids)

@@ -12,7 +12,6 @@ from typing import Final
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import NotSupportedYet
 from etcdpy.embed.flag_table import BY_NAME, LATER, Flag, setting_flags
-from etcdpy.embed.initial_cluster import parse_initial_cluster
 from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
 
 DEFAULTS: Final = Config()
@@ -25,6 +24,10 @@ def check_support(config: Config) -> None:
             raise NotSupportedYet(f"--{flag.name} is not supported yet: {_reason(flag)}")
     if config.log_format != "json":
         raise NotSupportedYet(f"--log-format={config.log_format} is not supported yet: log lines are JSON")
+    for name in ("discovery", "discovery-proxy"):
+        _check_discovery_scheme(name, getattr(config, BY_NAME[name].config_field))
+    if any(endpoint.startswith(("https:", "unixs:")) for endpoint in config.discovery_endpoints):
+        raise NotSupportedYet("--discovery-endpoints with TLS are not supported yet: TLS comes later")
     for name in ("listen-peer-urls", "listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"):
         _check_schemes(name, getattr(config, BY_NAME[name].config_field))
 
@@ -44,18 +47,9 @@ def _check_schemes(name: str, urls: tuple[str, ...]) -> None:
             raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS comes later")
 
 
-def check_bootstrap_support(config: Config) -> None:
-    """Raise NotSupportedYet when a member that is not there yet shall be anything but a cluster of one."""
-    if config.initial_cluster_state != "new":
-        raise NotSupportedYet(
-            "--initial-cluster-state=existing is not supported yet: "
-            "clusters of several members come with the next release"
-        )
-    members = parse_initial_cluster(config.initial_cluster)
-    if len(members) > 1:
-        raise NotSupportedYet(
-            f"--initial-cluster names {len(members)} members: clusters of several members come with the next release"
-        )
+def _check_discovery_scheme(name: str, text: str) -> None:
+    if text.startswith("https:"):
+        raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS comes later")
 
 
 def changed_settings(config: Config) -> list[str]:

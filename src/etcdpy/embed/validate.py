@@ -64,11 +64,27 @@ def _check_urls(config: Config) -> None:
 def _check_bootstrap_choice(config: Config) -> None:
     if config.initial_cluster_state not in ("new", "existing"):
         raise ConfigError(f'unexpected clusterState "{config.initial_cluster_state}"')
-    if sum(map(bool, (config.discovery, config.initial_cluster, config.discovery_srv))) > 1:
+    ways = (config.discovery, config.initial_cluster, config.discovery_srv, config.discovery_endpoints)
+    if sum(map(bool, ways)) > 1:
         raise ConfigError(
             "multiple discovery or bootstrap flags are set. "
             'Choose one of "initial-cluster", "discovery" or "discovery-srv"'
         )
+    _check_discovery(config)
+
+
+def _check_discovery(config: Config) -> None:
+    """What 3.6 says of its discovery by endpoints; 3.5 has none."""
+    if config.discovery_proxy and (config.discovery_endpoints or config.discovery_token):
+        raise ConfigError(
+            "both v2 discovery settings (discovery, discovery-proxy) and v3 discovery settings (discovery-token, "
+            "discovery-endpoints, discovery-cert, discovery-key, discovery-cacert, discovery-user, "
+            "discovery-password) are set"
+        )
+    if bool(config.discovery_token) != bool(config.discovery_endpoints):
+        raise ConfigError("both --discovery-token and --discovery-endpoints must be set")
+    if any(not endpoint.strip() for endpoint in config.discovery_endpoints):
+        raise ConfigError("--discovery-endpoints must not contain empty endpoints")
 
 
 def _check_timeouts(config: Config) -> None:
@@ -110,6 +126,6 @@ def check_start(config: Config) -> None:
             raise StartError(
                 f"TLS key/cert (--cert-file, --key-file) must be provided for client url {text} with HTTPS scheme"
             )
-    if config.initial_cluster or not config.discovery:
+    if not config.is_discovered:
         parse_initial_cluster(config.initial_cluster)
     read_auto_compaction(config)

@@ -1,26 +1,33 @@
 """Bootstrap: from a data directory, or from nothing, to a member that can be driven.
 
-    fresh      member id from the peer URLs, cluster id from the member ids, WAL with one ConfChangeAddNode, term 1
+    founding   WAL with one ConfChangeAddNode for each member of the new cluster, term 1 (see `server.founding`)
+    joining    WAL with the ids that the cluster gave, and an empty log: a leader will fill it (see `server.joining`)
     restart    newest .snap that the WAL knows -> v2 store, roster; backend at its own index; WAL after the snapshot
     take-over  a bbolt `db` of a Go member and no store of ours: imported first, then as a restart
+    forced     a restart, after which the member is alone (see `server.forcing`)
 
-A fresh member is made by writing what a restart would find, so there is one way into life, not two. A start that was
+A new member is made by writing what a restart would find, so there is one way into life, not two. A founding that was
 cut off between making the log and writing its first term is begun again: nobody was told anything by then. Replayed
 entries reach the v2 store and the roster again; the backend skips those at or below its consistent index.
+
+Nobody is asked anything here; what must be asked first is in `Identity`.
 
 Upstream: server/etcdserver/bootstrap.go, raft.go (startNode, restartNode).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from etcdpy.base.ids import compute_cluster_id, compute_member_id
 from etcdpy.base.invariant import StorageError
 from etcdpy.pb import etcdserver_pb2, raft_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, Entry, HardState, Snapshot
+from etcdpy.server.forcing import force_new_cluster
+from etcdpy.server.founding import Founding, plan_founding
+from etcdpy.server.joining import Joining
 from etcdpy.state.members import Member as ClusterMember
 from etcdpy.state.v2store import V2Store
 from etcdpy.storage.backend import Backend
@@ -39,6 +46,15 @@ class Identity:
     name: str
     initial_advertise_peer_urls: tuple[str, ...]
     initial_cluster_token: str
+    # Peer URLs by name of those who found the cluster; empty: this member alone. Invariant: `name` is among them.
+    initial_cluster: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    joining: Joining | None = None  # The place in a cluster that exists; None for a founder, and on a restart.
+    is_founder: bool = True  # False: an empty log waits for a leader of the cluster that was joined.
+
+    def founding(self) -> Founding:
+        """Return the cluster that this member would found."""
+        members = self.initial_cluster or {self.name: self.initial_advertise_peer_urls}
+        return plan_founding(members, self.name, self.initial_cluster_token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +87,48 @@ class Recovered:
     entries: list[Entry]  # the log after the snapshot
     v2store: V2Store
     is_new: bool
+    members: tuple[ClusterMember, ...] = ()  # of a new member's cluster; a restarted one finds them in its roster
+    remotes: tuple[ClusterMember, ...] = ()  # who was asked on joining: they will send to us before we know them
+    is_forced: bool = False
+    discarded_count: int = 0  # entries that a forced restart dropped
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this member, when it has applied its whole log, is the only one that votes."""
+        voters = set(self.snapshot.conf_state.voters)
+        for entry in self.entries:
+            if entry.type != ENTRY_CONF_CHANGE:
+                continue
+            change = raft_pb2.ConfChange.FromString(entry.data)
+            if change.type == raft_pb2.ConfChangeAddNode:
+                voters.add(change.node_id)
+            elif change.type in (raft_pb2.ConfChangeRemoveNode, raft_pb2.ConfChangeAddLearnerNode):
+                voters.discard(change.node_id)
+        return voters == {self.member_id}
 
 
-def recover(folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = False) -> Recovered:
-    """Return the member that `folders` hold; make a new one of a one-member cluster where they hold none.
+def recover(
+    folders: Folders, identity: Identity, *, unsafe_no_fsync: bool = False, is_forced: bool = False
+) -> Recovered:
+    """Return the member that `folders` hold; make the new one that `identity` describes where they hold none.
 
-    Raises StorageError where the files are not to be trusted.
+    `is_forced` makes the member of a larger cluster one that is alone. Raises StorageError where the files are not to
+    be trusted.
     """
     folders.make()
     snapshotter = Snapshotter(str(folders.snap))
-    if list_segments(str(folders.wal)):
-        return _restart(folders, snapshotter, identity, unsafe_no_fsync)
-    return _start(folders, snapshotter, identity, unsafe_no_fsync)
+    if not list_segments(str(folders.wal)):
+        if identity.joining is not None:
+            return _join(folders, snapshotter, identity.joining, unsafe_no_fsync)
+        return _found(folders, snapshotter, identity.founding(), unsafe_no_fsync)
+    recovered = _restart(folders, snapshotter, identity, unsafe_no_fsync)
+    if is_forced:
+        try:
+            _force(recovered)
+        except BaseException:
+            recovered.wal.close()
+            raise
+    return recovered
 
 
 def prepare_backend(backend: Backend) -> None:
@@ -111,45 +157,54 @@ def check_backend(recovered: Recovered, backend: Backend) -> None:
         )
 
 
-def _start(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsafe_no_fsync: bool) -> Recovered:
-    urls = identity.initial_advertise_peer_urls
-    member_id = compute_member_id(urls, identity.initial_cluster_token)
-    cluster_id = compute_cluster_id([member_id])
-    metadata = etcdserver_pb2.Metadata(NodeID=member_id, ClusterID=cluster_id).SerializeToString()
-    wal = Wal.create(str(folders.wal), metadata, unsafe_no_fsync=unsafe_no_fsync)
-    entry = _founding_entry(member_id, identity)
-    hard_state = _write_founding(wal, [entry])
+def _found(folders: Folders, snapshotter: Snapshotter, founding: Founding, unsafe_no_fsync: bool) -> Recovered:
+    wal = _create_wal(folders, founding.member_id, founding.cluster_id, unsafe_no_fsync)
+    entries = founding.entries()
+    try:
+        hard_state = _write_founding(wal, founding, entries)
+    except BaseException:
+        wal.close()
+        raise
     return Recovered(
-        member_id=member_id,
-        cluster_id=cluster_id,
+        member_id=founding.member_id,
+        cluster_id=founding.cluster_id,
         wal=wal,
         snapshotter=snapshotter,
         snapshot=Snapshot(),
         hard_state=hard_state,
-        entries=[entry],
+        entries=entries,
         v2store=V2Store(),
         is_new=True,
+        members=founding.members,
     )
 
 
-def _founding_entry(member_id: int, identity: Identity) -> Entry:
-    """Return the first entry of a cluster of one: the member joins it."""
-    urls = tuple(sorted(identity.initial_advertise_peer_urls))
-    myself = ClusterMember(id=member_id, peer_urls=urls, name=identity.name)
-    return Entry(1, 1, ENTRY_CONF_CHANGE, _encode_add_node(myself))
+def _join(folders: Folders, snapshotter: Snapshotter, joining: Joining, unsafe_no_fsync: bool) -> Recovered:
+    return Recovered(
+        member_id=joining.member_id,
+        cluster_id=joining.cluster_id,
+        wal=_create_wal(folders, joining.member_id, joining.cluster_id, unsafe_no_fsync),
+        snapshotter=snapshotter,
+        snapshot=Snapshot(),
+        hard_state=HardState(),
+        entries=[],
+        v2store=V2Store(),
+        is_new=True,
+        members=joining.members,
+        remotes=joining.remotes,
+    )
 
 
-def _write_founding(wal: Wal, entries: list[Entry]) -> HardState:
-    """Make the founding durable: it is committed from the beginning."""
-    hard_state = HardState(term=1, vote=0, commit=1)
+def _create_wal(folders: Folders, member_id: int, cluster_id: int, unsafe_no_fsync: bool) -> Wal:
+    metadata = etcdserver_pb2.Metadata(NodeID=member_id, ClusterID=cluster_id).SerializeToString()
+    return Wal.create(str(folders.wal), metadata, unsafe_no_fsync=unsafe_no_fsync)
+
+
+def _write_founding(wal: Wal, founding: Founding, entries: list[Entry]) -> HardState:
+    """Make the founding durable: it is committed from the beginning. `entries` are those that the log lacks."""
+    hard_state = founding.hard_state()
     wal.persist(wal.encode(entries, hard_state))
     return hard_state
-
-
-def _encode_add_node(member: ClusterMember) -> bytes:
-    return raft_pb2.ConfChange(
-        id=0, type=raft_pb2.ConfChangeAddNode, node_id=member.id, context=member.to_json().encode()
-    ).SerializeToString()
 
 
 def _restart(folders: Folders, snapshotter: Snapshotter, identity: Identity, unsafe_no_fsync: bool) -> Recovered:
@@ -183,9 +238,34 @@ def _restart(folders: Folders, snapshotter: Snapshotter, identity: Identity, uns
 
 
 def _finish_founding(wal: Wal, contents: WalContents, metadata: etcdserver_pb2.Metadata, identity: Identity) -> None:
-    """Complete a start that was cut off before the log had a term: `contents` are brought up to it."""
-    entry = _founding_entry(metadata.NodeID, identity)
-    if metadata.ClusterID != compute_cluster_id([metadata.NodeID]) or contents.entries not in ([], [entry]):
+    """Complete a founding that was cut off before the log had a term: `contents` are brought up to it.
+
+    A member that joined and has not heard of a leader yet has no term either, and waits on. Its ids are not those that
+    a founder would have: of the cluster's id or of its own, one is older or younger than its flags.
+    """
+    founding = identity.founding()
+    is_founder = (metadata.NodeID, metadata.ClusterID) == (founding.member_id, founding.cluster_id)
+    if not contents.entries and not (identity.is_founder and is_founder):
+        return
+    entries = founding.entries()
+    count = len(contents.entries)
+    if not is_founder or contents.entries != entries[:count]:
         raise StorageError(f"wal: {wal.directory} was begun by a start that was cut off; remove it and start again")
-    contents.hard_state = _write_founding(wal, [] if contents.entries else [entry])
-    contents.entries = [entry]
+    contents.hard_state = _write_founding(wal, founding, entries[count:])
+    contents.entries = entries
+
+
+def _force(recovered: Recovered) -> None:
+    """Make `recovered` a member that is alone, on disk and in memory."""
+    forced = force_new_cluster(
+        recovered.member_id,
+        recovered.snapshot.conf_state,
+        recovered.entries,
+        recovered.hard_state,
+        snapshot_index=recovered.snapshot.index,
+    )
+    recovered.wal.persist(recovered.wal.encode(forced.appended, forced.hard_state))
+    recovered.entries = forced.kept + forced.appended
+    recovered.hard_state = forced.hard_state
+    recovered.is_forced = True
+    recovered.discarded_count = forced.discarded_count

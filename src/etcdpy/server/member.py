@@ -111,7 +111,7 @@ class Member:
         self._node.step(message)
 
     def transfer_leader(self, transferee: int) -> None:
-        """Begin to hand the lead to another voter; passed on where we do not have it. Raft gives up after an election."""
+        """Begin to hand the lead to a voter, or pass the wish on to who leads; raft gives up after an election."""
         self._node.transfer_leader(transferee)
 
     def report_unreachable(self, member_id: int) -> None:

@@ -19,8 +19,11 @@ from typing import Final, NoReturn
 from etcdpy.base.invariant import StorageError
 from etcdpy.base.log import close_logger, log_fatal, log_info, log_warn
 from etcdpy.cli.etcd.allocator import keep_freed_memory
+from etcdpy.cli.etcd.discovery_report import log_discovery_failed
 from etcdpy.cli.etcd.start import EXIT_REFUSED, Exit, Prepared, prepare
 from etcdpy.embed.banner import log_closing
+from etcdpy.embed.config import Config
+from etcdpy.embed.errors import DiscoveryFailed, StartError
 from etcdpy.embed.sd_notify import notify_ready
 
 SUB_COMMANDS: Final = ("gateway", "grpc-proxy")
@@ -97,19 +100,22 @@ async def _serve_until_signal(prepared: Prepared, received: list[signal.Signals]
         if not received:
             raise
     except Exception as error:
-        _log_end(log, error, was_ready=ready.is_set())
+        _log_end(log, config, error, was_ready=ready.is_set())
         return EXIT_REFUSED
     return 0
 
 
-def _log_end(log: logging.Logger, error: Exception, *, was_ready: bool) -> None:
+def _log_end(log: logging.Logger, config: Config, error: Exception, *, was_ready: bool) -> None:
     """Say why the member could not start, or could not go on."""
     # What the machine did to us explains itself; anything else is ours to find.
-    is_ours = not isinstance(error, OSError | StorageError)
+    is_ours = not isinstance(error, OSError | StorageError | StartError)
     trace = {"stacktrace": "".join(traceback.format_exception(error))} if is_ours else {}
     reason = str(error) or type(error).__name__
     if was_ready:
         log_fatal(log, "the member cannot go on", error=reason, **trace)
+        return
+    if isinstance(error, DiscoveryFailed):
+        log_discovery_failed(log, config, error)
         return
     log_warn(log, "failed to start etcd", error=reason)
     log_fatal(log, "discovery failed", error=reason, **trace)

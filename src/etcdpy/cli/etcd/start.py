@@ -27,7 +27,7 @@ from etcdpy.embed.errors import AdvertiseUrlsUnset, ConfigError, NotSupportedYet
 from etcdpy.embed.flags import HelpWanted, ParsedFlags, UsageError, parse_arguments
 from etcdpy.embed.initial_cluster import check_initial_cluster
 from etcdpy.embed.log_setup import build_configured_logger
-from etcdpy.embed.support import check_bootstrap_support, check_support
+from etcdpy.embed.support import check_support
 from etcdpy.embed.validate import check_config, check_start
 
 EXIT_OK: Final = 0
@@ -175,9 +175,8 @@ def _check_place(config: Config, log: logging.Logger) -> None:
         log_info(log, "server has been already initialized", data_dir=config.data_dir, dir_type="member")
     _make_data_directory(config.data_dir)
     _warn_of_mode(config.data_dir, log)
-    if not config.has_wal:
+    if not (config.has_wal or config.is_discovered):
         check_initial_cluster(config)
-        check_bootstrap_support(config)
 
 
 def _make_data_directory(path: str) -> None:

@@ -1,0 +1,165 @@
+"""Discovery by DNS: SRV records list the members' peer URLs.
+
+    _etcd-server-ssl._tcp.<domain>    https            --discovery-srv-name=x asks for _etcd-server-ssl-x and
+    _etcd-server._tcp.<domain>        http             _etcd-server-x
+
+DNS knows no names of members: the one whose address this member advertises gets its name, the others are "0", "1" ...;
+names only matter until members tell their own. Ids are computed from the URLs, so everybody must advertise just the
+host names that the records have.
+
+Upstream: client/pkg/srv, Config.GetDNSClusterNames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from etcdpy.base.log import log_info, log_warn
+from etcdpy.embed.config import Config
+from etcdpy.embed.errors import StartError
+from etcdpy.embed.initial_cluster import parse_initial_cluster
+from etcdpy.embed.urls import parse_url
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
+
+# Go's resolver gives up after two attempts of 5 s at each of up to three servers.
+LOOKUP_SECONDS_MAX: Final = 30.0
+
+Address = tuple[str, int]
+
+
+class Target(NamedTuple):
+    host: str
+    port: int
+
+
+class LookupFailed(Exception):
+    """DNS has no answer; `str()` is why."""
+
+
+async def find_cluster_in_dns(
+    config: Config, log: logging.Logger, resolver: Resolver | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Return the members that DNS lists, peer URLs by name. Raise StartError.
+
+    `resolver` asks other name servers than those of the system.
+    """
+    suffix = f"-{config.discovery_srv_name}" if config.discovery_srv_name else ""
+    parts: list[str] = []
+    faults: list[str] = []
+    for scheme, service in (("https", f"etcd-server-ssl{suffix}"), ("http", f"etcd-server{suffix}")):
+        found: list[str] = []
+        fields: dict[str, str] = {}
+        try:
+            found = await _find_members(config, scheme, service, resolver)
+        except LookupFailed as error:
+            faults.append(f"error querying DNS SRV records for _{service} {error}")
+            fields = {"error": faults[-1]}
+        log_info(
+            log,
+            f"get cluster for {'etcd-server-ssl' if scheme == 'https' else 'etcd-server'} SRV",
+            service_scheme=scheme,
+            service_name=service,
+            server_name=config.name,
+            discovery_srv=config.discovery_srv,
+            advertise_peer_urls=config.initial_advertise_peer_urls,
+            found_cluster=found,
+            **fields,
+        )
+        parts += found
+    return _read_cluster(config, parts, faults, log)
+
+
+def _read_cluster(
+    config: Config, parts: list[str], faults: list[str], log: logging.Logger
+) -> dict[str, tuple[str, ...]]:
+    fault = "; ".join(faults)
+    if fault:
+        log_warn(log, "failed to resolve during SRV discovery", error=fault)
+    if not parts:
+        raise StartError(f"error setting up initial cluster: {fault}")
+    for part in parts:
+        log_info(log, "got bootstrap from DNS for etcd-server", node=part)
+    members = parse_initial_cluster(",".join(parts))
+    if config.name not in members:
+        text = f'cannot find local etcd member "{config.name}" in SRV records'
+        raise StartError(f"error setting up initial cluster: {text}")
+    return members
+
+
+async def _find_members(config: Config, scheme: str, service: str, resolver: Resolver | None) -> list[str]:
+    """Return `name=url` for each record of one service. Raise LookupFailed."""
+    advertised = {await _address_of_url(url): url for url in config.initial_advertise_peer_urls}
+    targets = await _lookup(f"_{service}._tcp.{config.discovery_srv}", resolver)
+    parts: list[str] = []
+    fault = ""
+    number = 0
+    for target in targets:
+        try:
+            address = await _address(target.host, target.port, resolver)
+        except OSError as error:
+            fault = str(error)
+            continue
+        url = f"{scheme}://{_join(target)}"
+        own = advertised.get(address)
+        if own is not None and parse_url(own).scheme != scheme:
+            fault = f"bootstrap at {url} from DNS for {service} has scheme mismatch with expected peer {own}"
+            continue
+        parts.append(f"{config.name if own is not None else number}={url}")
+        number += own is None
+    if not parts:
+        raise LookupFailed(fault or "no records")
+    return parts
+
+
+def _join(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{host}:{target.port}"
+
+
+async def _lookup(name: str, resolver: Resolver | None) -> list[Target]:
+    """Return the targets of an SRV name, the preferred ones first. Raise LookupFailed."""
+    # Imported late: most members are not discovered, and the library is large.
+    import dns.asyncresolver
+    import dns.exception
+    import dns.resolver
+
+    try:
+        asked = dns.asyncresolver.Resolver() if resolver is None else resolver
+        answer = await asked.resolve(name, "SRV", lifetime=LOOKUP_SECONDS_MAX)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        raise LookupFailed(f"lookup {name}: no such host") from None
+    except (dns.exception.DNSException, OSError) as error:
+        raise LookupFailed(f"lookup {name}: {str(error) or type(error).__name__}") from None
+    records = sorted(answer, key=lambda record: (record.priority, -record.weight, str(record.target), record.port))
+    return [Target(str(record.target).rstrip("."), record.port) for record in records]
+
+
+async def _address_of_url(url: str) -> Address:
+    parsed = parse_url(url)
+    try:
+        return await _address(parsed.hostname, int(parsed.port), None)
+    except OSError as error:
+        raise LookupFailed(f"lookup {parsed.hostname}: {error}") from None
+
+
+async def _address(host: str, port: int, resolver: Resolver | None) -> Address:
+    """Return the address that a host name has, IPv4 where it has both. Raise OSError."""
+    if resolver is not None:
+        return await _address_by(resolver, host, port)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)
+    addresses = sorted((str(each[4][0]) for each in found), key=lambda address: ":" in address)
+    return addresses[0], port
+
+
+async def _address_by(resolver: Resolver, host: str, port: int) -> Address:
+    import dns.exception
+
+    try:
+        answer = await resolver.resolve_name(host)
+    except dns.exception.DNSException as error:
+        raise OSError(f"lookup {host}: {error}") from None
+    return sorted(answer.addresses(), key=lambda address: ":" in address)[0], port

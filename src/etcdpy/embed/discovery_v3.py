@@ -1,0 +1,137 @@
+"""Discovery by endpoints: a token is a prefix of the v3 keys of another etcd, as 3.6 has it.
+
+    /_etcd/registry/<token>/_config/size        how many members the cluster shall have
+    /_etcd/registry/<token>/members/<hex id>    one member: name=peer URL,...
+
+Here a registration may be written again: a member that was cut off while it waited comes back to its place.
+
+Upstream: server/etcdserver/api/v3discovery.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from etcdpy.base.errors import EtcdError
+from etcdpy.base.ids import format_id
+from etcdpy.base.log import log_info, log_warn
+from etcdpy.client.aio import AsyncClient
+from etcdpy.client.request import watch_request
+from etcdpy.embed.config import Config
+from etcdpy.embed.discovery import BAD_SIZE, FULL, NO_SIZE, SIZE_MAX, Backoff, Refused
+
+PREFIX: Final = "/_etcd/registry"
+
+# Registrations by key, in the order in which they came.
+Registrations = dict[str, str]
+
+
+async def discover_v3(
+    config: Config, member_id: int, registration: str, log: logging.Logger, *, backoff_unit_seconds: float = 1.0
+) -> tuple[list[str], int]:
+    """Register, wait for the others, return the registrations of all and the cluster's size. Raise Refused."""
+    client = AsyncClient(
+        config.discovery_endpoints,
+        dial_timeout=config.discovery_dial_timeout_seconds,
+        command_timeout=config.discovery_request_timeout_seconds,
+    )
+    async with client:
+        url = ",".join(config.discovery_endpoints)
+        backoff = Backoff(log, url=url, unit_seconds=backoff_unit_seconds)
+        discovery = V3Discovery(client, config.discovery_token, member_id, log, backoff)
+        return await discovery.join(registration)
+
+
+class V3Discovery:
+    """One member's way through one token."""
+
+    def __init__(self, client: AsyncClient, token: str, member_id: int, log: logging.Logger, backoff: Backoff) -> None:
+        self._client = client
+        self._size_key = f"{PREFIX}/{token}/_config/size"
+        self._members_prefix = f"{PREFIX}/{token}/members/"
+        self._own_key = self._members_prefix + format_id(member_id)
+        self._log = log
+        self._backoff = backoff
+
+    async def join(self, registration: str) -> tuple[list[str], int]:
+        # Not to register where there is no room.
+        await self._look()
+        await self._register(registration)
+        members, size, revision = await self._look()
+        if len(members) < size:
+            await self._wait_members(members, size, revision)
+        return list(members.values())[:size], size
+
+    async def _look(self) -> tuple[Registrations, int, int]:
+        """Return who has registered so far, the size, and the revision at which that is true."""
+        while True:
+            try:
+                size = await self._get_size()
+                members, revision = await self._get_members()
+                break
+            except EtcdError as error:
+                text = "failed to get cluster members from discovery service"
+                log_warn(self._log, text, members_key_prefix=self._members_prefix, error=str(error))
+            await self._backoff.wait("cluster status check")
+        if self._own_key not in list(members)[:size] and len(members) >= size:
+            raise Refused(FULL)
+        return members, size, revision
+
+    async def _get_size(self) -> int:
+        answer = await self._client.kv.get(self._size_key.encode())
+        if not answer.kvs:
+            raise Refused(NO_SIZE)
+        text = answer.kvs[0].value.decode("utf-8", "replace")
+        if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= SIZE_MAX:
+            raise Refused(BAD_SIZE)
+        return int(text)
+
+    async def _get_members(self) -> tuple[Registrations, int]:
+        answer = await self._client.kv.get(self._members_prefix.encode(), prefix=True)
+        members: Registrations = {}
+        for pair in sorted(answer.kvs, key=lambda pair: pair.create_revision):
+            self._add(members, pair.key, pair.value)
+        return members, answer.header.revision
+
+    def _add(self, members: Registrations, raw_key: bytes, raw_value: bytes) -> None:
+        key, value = raw_key.decode("utf-8", "replace").strip(), raw_value.decode("utf-8", "replace").strip()
+        if "=" not in value:
+            text = "invalid peer info returned from discovery service"
+            log_warn(self._log, text, member_key=key, member_info=value)
+        elif key in members:
+            log_warn(self._log, "found duplicate peer from discovery service", member_key=key, member_info=value)
+        else:
+            members[key] = value
+            log_info(self._log, "found peer from discovery service", member_key=key, member_info=value)
+
+    async def _register(self, registration: str) -> None:
+        while True:
+            try:
+                await self._client.kv.put(self._own_key.encode(), registration.encode())
+                break
+            except EtcdError as error:
+                text = "failed to register members itself to the discovery service"
+                log_warn(self._log, text, member_key=self._own_key, error=str(error))
+            await self._backoff.wait("register member itself")
+        text = "register member itself successfully"
+        log_info(self._log, text, member_key=self._own_key, member_info=registration)
+
+    async def _wait_members(self, members: Registrations, size: int, revision: int) -> None:
+        """Add who registers after `revision`, until the cluster is complete."""
+        text = "waiting for peers from discovery service"
+        log_info(self._log, text, cluster_size=size, found_peers=len(members))
+        watcher = self._client.watch(
+            watch_request(self._members_prefix.encode(), prefix=True, start_revision=revision + 1)
+        )
+        try:
+            while len(members) < size:
+                answer = await watcher.read()
+                if answer is None:
+                    raise Refused("discovery: the watch for members was canceled")
+                for event in answer.events:
+                    self._add(members, event.kv.key, event.kv.value)
+        finally:
+            watcher.close()
+        text = "found all needed peers from discovery service"
+        log_info(self._log, text, cluster_size=size, found_peers=len(members))
