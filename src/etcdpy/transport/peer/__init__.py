@@ -5,7 +5,8 @@ mux = Mux(loop=loop, http2=grpc, http1=PeerServer(network, others=http_server)) 
 """
 
 from etcdpy.transport.peer.network import PeerNetwork
-from etcdpy.transport.peer.receiver import Receiver
+from etcdpy.transport.peer.receiver import Receiver, SnapshotRefused
+from etcdpy.transport.peer.server import PeerServer
 from etcdpy.transport.peer.settings import Identity, Timeouts
 
-__all__ = ["Identity", "PeerNetwork", "Receiver", "Timeouts"]
+__all__ = ["Identity", "PeerNetwork", "PeerServer", "Receiver", "SnapshotRefused", "Timeouts"]

@@ -11,6 +11,10 @@ from typing import Protocol
 from etcdpy.pb.raft_values import Message
 
 
+class SnapshotRefused(Exception):
+    """A received snapshot is not taken. The sender is told the text."""
+
+
 class Receiver(Protocol):
     """The member behind the transport. None of the plain calls may wait."""
 
@@ -32,6 +36,6 @@ class Receiver(Protocol):
     async def receive_snapshot(self, message: Message, path: str) -> None:
         """Give raft a MsgSnap whose database lies, whole and synced, at `path`.
 
-        Return when raft has the message; the sender is told then. An exception tells it that this failed; the file
-        stays for the receiver's own clean-up, as it does when raft refuses the snapshot.
+        Return when raft has the message; the sender is told then. Raise SnapshotRefused where it is of no use here. The
+        file is the receiver's from now on, whatever it decides.
         """
