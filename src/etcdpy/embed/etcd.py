@@ -36,6 +36,7 @@ from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, GrpcServer, Server
 from etcdpy.transport.http1 import HttpServer
 from etcdpy.transport.listener import Listener
 from etcdpy.transport.mux import Mux
+from etcdpy.transport.peer import PeerServer
 
 # Objects that survive a start live as long as the process: a collection that walks them finds nothing and takes
 # 100 ms per million keys. So they are frozen, and the young generation may grow further before it is looked at.
@@ -55,6 +56,7 @@ class Etcd:
         self._muxes: list[Mux] = []
         self._http_servers: list[HttpServer] = []
         self._grpc: GrpcServer | None = None
+        self._peer_server: PeerServer | None = None
         self._node: Node | None = None
         self._is_stopped = False
         self._previous_exception_handler: Any = None
@@ -109,6 +111,7 @@ class Etcd:
         node.housekeeper.start()
         if node.store.is_compacting:
             node.compactions.start()
+        node.peers.start(node.recovered.remotes)
         await self._listen_to_peers()
         if config.initial_election_tick_advance:
             self._be_elected_soon(node)
@@ -214,11 +217,12 @@ class Etcd:
         clients = HttpServer(
             build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop
         )
-        peers = HttpServer(
+        asked_by_peers = HttpServer(
             build_peer_app(ops, format_id(node.cluster_id), lambda: _member_records(node)), loop=self._loop
         )
+        peers = self._peer_server = PeerServer(node.peers.network, others=asked_by_peers)
         metrics = HttpServer(build_metrics_app(ops, self._log), loop=self._loop)
-        self._http_servers = [clients, peers, metrics]
+        self._http_servers = [clients, asked_by_peers, metrics]
         separate = bool(config.listen_client_http_urls)
         muxes: list[Mux] = []
         for _ in config.listen_client_urls:
@@ -284,8 +288,11 @@ class Etcd:
         node.housekeeper.stop()
         node.compactions.stop()
         await self._wait_quiet(node)
+        await node.peers.close()
         for server in self._http_servers:
             server.abort()
+        if self._peer_server is not None:
+            self._peer_server.abort()
         node.close()
         if self._is_watching_callbacks:
             self._loop.set_exception_handler(self._previous_exception_handler)

@@ -22,7 +22,7 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.snapshot_install import SnapshotInstaller
 from etcdpy.server.snapshot_send import SnapshotSender
 from etcdpy.server.tasks import TaskOwner
-from etcdpy.state.members import Roster
+from etcdpy.state.members import Member, Roster
 from etcdpy.transport.peer import PeerNetwork
 
 
@@ -60,6 +60,13 @@ class Peers:
     def network(self) -> PeerNetwork:
         assert self._network is not None
         return self._network
+
+    def start(self, remotes: Sequence[Member]) -> None:
+        """Know the members, and those `remotes` who know us before our log tells us of them."""
+        for remote in remotes:
+            if remote.id != self._member_id:
+                self.network.add_remote(remote.id, remote.peer_urls)
+        self.sync()
 
     def sync(self) -> None:
         """Let the transport know exactly the members that the roster has."""
