@@ -106,25 +106,26 @@ class Member:
         directory.mkdir(exist_ok=True)
         self.directory = directory
         self.member_id = member_id
-        self._port = port
-        self._cluster_id = cluster_id
+        self.port = port
+        self.cluster_id = cluster_id
         self._timeouts = timeouts
         self._version = version
         self._minimum = minimum
-        self.recorder = Recorder()
+        self.recorder: Recorder = Recorder()
         self._output = Output()
         self._log = logger_to(self._output, "debug")
 
     async def start(self) -> Member:
         loop = asyncio.get_running_loop()
-        self.listener = Listener("127.0.0.1", self._port, lambda: self.mux.connection(), loop=loop)
+        self.listener = Listener("127.0.0.1", self.port, lambda: self.mux.connection(), loop=loop)
         self.listener.bind()
-        self.url = f"http://127.0.0.1:{self.listener.port}"
+        self.port = self.listener.port
+        self.url = f"http://127.0.0.1:{self.port}"
         self.network = PeerNetwork(
             loop=loop,
             identity=Identity(
                 member_id=self.member_id,
-                cluster_id=self._cluster_id,
+                cluster_id=self.cluster_id,
                 peer_urls=[self.url],
                 server_version=self._version,
                 min_cluster_version=self._minimum,
@@ -140,10 +141,6 @@ class Member:
         self.mux = Mux(loop=loop, http2=None, http1=self.server)
         await self.listener.start()
         return self
-
-    @property
-    def port(self) -> int:
-        return self.listener.port
 
     async def stop(self) -> None:
         self.listener.close()
@@ -197,25 +194,25 @@ def is_attached(member: Member, to: int) -> bool:
     return peer is not None and peer.is_streaming
 
 
-async def ask(port: int, data: bytes, *, more: bytes = b"") -> tuple[int, dict[str, str], bytes]:
+async def ask(port: int, data: bytes, *, is_head: bool = False) -> tuple[int, dict[str, str], bytes]:
     """Send bytes on a new connection, return the first answer: status, headers, body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(data + more)
+        writer.write(data)
         async with asyncio.timeout(SECONDS_MAX):
-            return await read_answer(reader)
+            return await read_answer(reader, is_head=is_head)
     finally:
         writer.close()
 
 
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+async def read_answer(reader: asyncio.StreamReader, *, is_head: bool = False) -> tuple[int, dict[str, str], bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    body = b"" if is_head else await reader.readexactly(int(headers.get("content-length", "0")))
     return int(head[0].split(" ")[1]), headers, body
 
 
-def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+def request(method: str, path: str, body: bytes = b"", **headers: str | None) -> bytes:
     """A request as a peer with id 2 makes it, but for `headers`: names with _ for -, None leaves one out."""
     fields: dict[str, str | None] = {
         "Host": "x",
