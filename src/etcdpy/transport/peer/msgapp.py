@@ -4,9 +4,9 @@
     1  u64 count  count x (u64 length, raftpb.Entry)  u64 commit     entries behind the last ones
     2  u64 length  raftpb.Message                                a whole message: the start of a sequence
 
-Both sides keep term and index of the last entry that went over. A message goes as kind 1 if it continues
-exactly there and its log is all of one term: index and log term are the kept ones, and its own term is that, too. Kind 2
-sets both anew. Addresses are those of the two ends.
+Both sides keep term and index of the last entry that went over. A message goes as kind 1 if it continues exactly there
+and its log is all of one term: index and log term are the kept ones, and its own term is that, too. Kind 2 sets both
+anew. Addresses are those of the two ends.
 
 Numbers are big-endian. Upstream: rafthttp/msgappv2_codec.go (facts 7.2).
 """

@@ -52,6 +52,11 @@ class Peer:
         ]
         log_info(world.log, "started remote peer", remote_peer_id=format_id(member_id))
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the peer takes both streams from us."""
+        return all(writer.is_attached for writer in self._writers.values())
+
     def send(self, messages: Sequence[Message]) -> None:
         appends = [message for message in messages if message.type == MSG_APP]
         others = [message for message in messages if message.type != MSG_APP]

@@ -69,8 +69,9 @@ class SnapshotFile:
         """
         await run_on_thread(lambda: self._open(expected_bytes))
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            if not self._waiting and not self._is_whole:
+                self._wake.clear()
+                await self._wake.wait()
             pieces, self._waiting = self._waiting, []
             if pieces:
                 await run_on_thread(partial(self._write, pieces))
@@ -79,7 +80,7 @@ class SnapshotFile:
                 self._waiting_bytes -= sum(map(len, pieces))
                 if was_full and not self.is_full:
                     self._on_room()
-            elif self._is_whole:
+            else:
                 await run_on_thread(self._finish)
                 return self._final_path
 
