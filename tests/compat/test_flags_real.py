@@ -206,7 +206,6 @@ CONFIG_FILES: Final[tuple[str, ...]] = (
 DIFFERENT: Final[tuple[tuple[str, int, int, str], ...]] = (
     ("--log-level foo", 2, 1, "etcd panics; we refuse as we do other values"),
     ("--cipher-suites foo", 1, 1, "TLS comes later: we refuse the flag, etcd the value"),
-    ("--initial-cluster-state existing", 1, 1, "etcd looks for the peers; we do not support joining yet"),
     ("--tls-min-version foo", 2, 1, "3.5.1 has no such flag, 3.5.33 has"),
     ("gateway", 0, 1, "not supported yet"),
     ("grpc-proxy", 0, 1, "not supported yet"),

@@ -9,7 +9,7 @@ import pytest
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import NotSupportedYet
 from etcdpy.embed.flag_table import LATER, Flag, setting_flags
-from etcdpy.embed.support import changed_settings, check_bootstrap_support, check_support
+from etcdpy.embed.support import changed_settings, check_support
 
 
 def other_value(flag: Flag) -> object:
@@ -54,12 +54,14 @@ def test_the_console_format_is_refused() -> None:
         check_support(Config(log_format="console"))
 
 
-def test_only_a_cluster_of_one_can_be_founded() -> None:
-    check_bootstrap_support(Config())
-    with pytest.raises(NotSupportedYet, match="names 2 members"):
-        check_bootstrap_support(Config(initial_cluster="a=http://localhost:1,b=http://localhost:2"))
-    with pytest.raises(NotSupportedYet, match="--initial-cluster-state=existing"):
-        check_bootstrap_support(Config(initial_cluster_state="existing"))
+def test_a_discovery_service_with_tls_is_refused() -> None:
+    for changes in (
+        {"discovery": "https://d/x"},
+        {"discovery_proxy": "https://p"},
+        {"discovery_endpoints": ("a:1", "https://b:1")},
+    ):
+        with pytest.raises(NotSupportedYet, match="TLS comes later"):
+            check_support(dataclasses.replace(Config(), **changes))  # type: ignore[arg-type]
 
 
 def test_changed_settings_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from etcdpy.base.invariant import StorageError
 from etcdpy.pb import etcdserver_pb2
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState
 from etcdpy.server.bootstrap import Folders, Recovered, check_backend, recover
+from etcdpy.server.joining import Joining
+from etcdpy.state.members import Member as ClusterMember
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.wal import Wal
 from tests.unit.server.spine import IDENTITY, Notes, open_spine, run, until
@@ -70,12 +73,77 @@ def test_the_member_of_a_start_that_was_cut_off_leads(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_the_unfinished_log_of_another_cluster_is_not_completed(tmp_path: Path) -> None:
-    create_log(tmp_path, cluster_id=7).close()
+def test_a_member_that_has_joined_and_heard_nothing_yet_waits_on(tmp_path: Path) -> None:
+    joining = Joining(member_id=5, cluster_id=7, members=(ClusterMember(id=5, peer_urls=()),), remotes=())
+    identity = dataclasses.replace(IDENTITY, joining=joining, is_founder=False)
+    new = recover(folders_in(tmp_path), identity)
+    new.wal.close()
+    assert (new.is_new, new.members, new.is_alone) == (True, joining.members, False)
+
+    # Whatever the flags say by now.
+    for again in (IDENTITY, dataclasses.replace(IDENTITY, is_founder=False)):
+        recovered = recover(folders_in(tmp_path), again)
+        recovered.wal.close()
+        assert (recovered.member_id, recovered.cluster_id, recovered.is_new) == (5, 7, False)
+        assert (recovered.entries, recovered.hard_state, recovered.is_alone) == ([], HardState(), False)
+
+
+def test_a_founder_that_lost_its_data_and_joined_again_does_not_found(tmp_path: Path) -> None:
+    create_log(tmp_path).close()
+
+    recovered = recover(folders_in(tmp_path), dataclasses.replace(IDENTITY, is_founder=False))
+    recovered.wal.close()
+
+    assert recovered.entries == []
+
+
+THREE = {name: (f"http://127.0.0.1:2348{name}",) for name in "123"}
+IDENTITY_OF_THREE = dataclasses.replace(
+    IDENTITY, name="1", initial_advertise_peer_urls=THREE["1"], initial_cluster=THREE
+)
+
+
+@pytest.mark.parametrize("entry_count", range(4))
+def test_a_founding_of_three_that_was_cut_off_is_begun_again(tmp_path: Path, entry_count: int) -> None:
+    founding = IDENTITY_OF_THREE.founding()
+    folders = folders_in(tmp_path)
+    folders.make()
+    metadata = etcdserver_pb2.Metadata(NodeID=founding.member_id, ClusterID=founding.cluster_id)
+    wal = Wal.create(str(folders.wal), metadata.SerializeToString())
+    wal.persist(wal.encode(founding.entries()[:entry_count], None))
+    wal.close()
 
     for _ in range(2):
-        with pytest.raises(StorageError, match="cut off"):
-            recover_and_close(tmp_path)
+        recovered = recover(folders, IDENTITY_OF_THREE)
+        recovered.wal.close()
+        assert (recovered.entries, recovered.hard_state) == (founding.entries(), HardState(1, 0, 3))
+
+
+def test_one_of_three_is_not_alone_until_it_is_forced(tmp_path: Path) -> None:
+    folders = folders_in(tmp_path)
+    new = recover(folders, IDENTITY_OF_THREE)
+    new.wal.close()
+    assert (new.is_alone, [member.name for member in new.members]) == (
+        False,
+        [member.name for member in IDENTITY_OF_THREE.founding().members],
+    )
+
+    forced = recover(folders, IDENTITY_OF_THREE, is_forced=True)
+    forced.wal.close()
+    again = recover(folders, IDENTITY_OF_THREE)
+    again.wal.close()
+
+    assert (forced.is_alone, forced.is_forced, len(forced.entries)) == (True, True, 5)
+    assert (again.entries, again.hard_state, again.is_alone) == (forced.entries, forced.hard_state, True)
+
+
+def test_to_force_is_nothing_to_a_member_that_is_alone(tmp_path: Path) -> None:
+    new = recover_and_close(tmp_path)
+
+    forced = recover(folders_in(tmp_path), IDENTITY, is_forced=True)
+    forced.wal.close()
+
+    assert (forced.entries, forced.hard_state, forced.is_alone) == (new.entries, new.hard_state, True)
 
 
 def test_an_unfinished_log_with_entries_of_others_is_not_completed(tmp_path: Path) -> None:
