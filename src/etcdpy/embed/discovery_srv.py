@@ -21,6 +21,7 @@ from etcdpy.embed.config import Config
 from etcdpy.embed.errors import StartError
 from etcdpy.embed.initial_cluster import parse_initial_cluster
 from etcdpy.embed.urls import parse_url
+from etcdpy.server.url_match import is_address
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
@@ -41,12 +42,9 @@ class LookupFailed(Exception):
 
 
 async def find_cluster_in_dns(
-    config: Config, log: logging.Logger, resolver: Resolver | None = None
+    config: Config, log: logging.Logger, dns: Dns | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """Return the members that DNS lists, peer URLs by name. Raise StartError.
-
-    `resolver` asks other name servers than those of the system.
-    """
+    """Return the members that DNS lists, peer URLs by name. Raise StartError."""
     suffix = f"-{config.discovery_srv_name}" if config.discovery_srv_name else ""
     parts: list[str] = []
     faults: list[str] = []
@@ -54,7 +52,7 @@ async def find_cluster_in_dns(
         found: list[str] = []
         fields: dict[str, str] = {}
         try:
-            found = await _find_members(config, scheme, service, resolver)
+            found = await _find_members(config, scheme, service, dns or Dns())
         except LookupFailed as error:
             faults.append(f"error querying DNS SRV records for _{service} {error}")
             fields = {"error": faults[-1]}
@@ -90,17 +88,18 @@ def _read_cluster(
     return members
 
 
-async def _find_members(config: Config, scheme: str, service: str, resolver: Resolver | None) -> list[str]:
+async def _find_members(config: Config, scheme: str, service: str, dns: Dns) -> list[str]:
     """Return `name=url` for each record of one service. Raise LookupFailed."""
-    advertised = {await _address_of_url(url): url for url in config.initial_advertise_peer_urls}
-    targets = await _lookup(f"_{service}._tcp.{config.discovery_srv}", resolver)
+    parsed = [(url, parse_url(url)) for url in config.initial_advertise_peer_urls]
+    advertised = {await dns.find_address(each.hostname, int(each.port)): url for url, each in parsed}
+    targets = await dns.find_targets(f"_{service}._tcp.{config.discovery_srv}")
     parts: list[str] = []
     fault = ""
     number = 0
     for target in targets:
         try:
-            address = await _address(target.host, target.port, resolver)
-        except OSError as error:
+            address = await dns.find_address(target.host, target.port)
+        except LookupFailed as error:
             fault = str(error)
             continue
         url = f"{scheme}://{_join(target)}"
@@ -120,46 +119,41 @@ def _join(target: Target) -> str:
     return f"{host}:{target.port}"
 
 
-async def _lookup(name: str, resolver: Resolver | None) -> list[Target]:
-    """Return the targets of an SRV name, the preferred ones first. Raise LookupFailed."""
-    # Imported late: most members are not discovered, and the library is large.
-    import dns.asyncresolver
-    import dns.exception
-    import dns.resolver
+class Dns:
+    """Asks name servers: those of the system, or those of a given resolver."""
 
-    try:
-        asked = dns.asyncresolver.Resolver() if resolver is None else resolver
-        answer = await asked.resolve(name, "SRV", lifetime=LOOKUP_SECONDS_MAX)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        raise LookupFailed(f"lookup {name}: no such host") from None
-    except (dns.exception.DNSException, OSError) as error:
-        raise LookupFailed(f"lookup {name}: {str(error) or type(error).__name__}") from None
-    records = sorted(answer, key=lambda record: (record.priority, -record.weight, str(record.target), record.port))
-    return [Target(str(record.target).rstrip("."), record.port) for record in records]
+    def __init__(self, resolver: Resolver | None = None, *, seconds_max: float = LOOKUP_SECONDS_MAX) -> None:
+        self._resolver = resolver
+        self._seconds_max = seconds_max
 
+    async def find_targets(self, name: str) -> list[Target]:
+        """Return the targets of an SRV name, the preferred ones first. Raise LookupFailed."""
+        # Imported late: most members are not discovered, and the library is large.
+        import dns.asyncresolver
+        import dns.exception
+        import dns.resolver
 
-async def _address_of_url(url: str) -> Address:
-    parsed = parse_url(url)
-    try:
-        return await _address(parsed.hostname, int(parsed.port), None)
-    except OSError as error:
-        raise LookupFailed(f"lookup {parsed.hostname}: {error}") from None
+        try:
+            resolver = self._resolver or dns.asyncresolver.Resolver()
+            answer = await resolver.resolve(name, "SRV", lifetime=self._seconds_max)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            raise LookupFailed(f"lookup {name}: no such host") from None
+        except (dns.exception.DNSException, OSError) as error:
+            raise LookupFailed(f"lookup {name}: {str(error) or type(error).__name__}") from None
+        records = sorted(answer, key=lambda record: (record.priority, -record.weight, str(record.target), record.port))
+        return [Target(str(record.target).rstrip("."), record.port) for record in records]
 
+    async def find_address(self, host: str, port: int) -> Address:
+        """Return the address that a host name has, IPv4 where it has both. Raise LookupFailed."""
+        import dns.exception
 
-async def _address(host: str, port: int, resolver: Resolver | None) -> Address:
-    """Return the address that a host name has, IPv4 where it has both. Raise OSError."""
-    if resolver is not None:
-        return await _address_by(resolver, host, port)
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)
-    addresses = sorted((str(each[4][0]) for each in found), key=lambda address: ":" in address)
-    return addresses[0], port
-
-
-async def _address_by(resolver: Resolver, host: str, port: int) -> Address:
-    import dns.exception
-
-    try:
-        answer = await resolver.resolve_name(host)
-    except dns.exception.DNSException as error:
-        raise OSError(f"lookup {host}: {error}") from None
-    return sorted(answer.addresses(), key=lambda address: ":" in address)[0], port
+        try:
+            if self._resolver is None or is_address(host):
+                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)
+                addresses = [str(each[4][0]) for each in found]
+            else:
+                answer = await self._resolver.resolve_name(host, lifetime=self._seconds_max)
+                addresses = list(answer.addresses())
+        except (dns.exception.DNSException, OSError) as error:
+            raise LookupFailed(f"lookup {host}: {str(error) or type(error).__name__}") from None
+        return sorted(addresses, key=lambda address: ":" in address)[0], port

@@ -47,7 +47,7 @@ async def wait_difference(mine: Sequence[str], theirs: Sequence[str]) -> str:
 async def _resolve(url: str) -> str:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
-    if host == "localhost" or _is_address(host):
+    if host == "localhost" or is_address(host):
         return url
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)
     # Go prefers IPv4 where a name has both.
@@ -56,7 +56,8 @@ async def _resolve(url: str) -> str:
     return f"{parts.scheme}://{shown}:{port}"
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Return whether `host` needs no looking up."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -61,7 +61,7 @@ def test_a_discovery_service_with_tls_is_refused() -> None:
         {"discovery_endpoints": ("a:1", "https://b:1")},
     ):
         with pytest.raises(NotSupportedYet, match="TLS comes later"):
-            check_support(dataclasses.replace(Config(), **changes))  # type: ignore[arg-type]
+            check_support(dataclasses.replace(Config(), **changes))
 
 
 def test_changed_settings_are_named() -> None:

@@ -13,7 +13,7 @@ ADD_LEARNER = raft_pb2.ConfChangeAddLearnerNode
 REMOVE = raft_pb2.ConfChangeRemoveNode
 
 
-def change(index: int, kind: raft_pb2.ConfChangeType, node_id: int, term: int = 1) -> Entry:
+def change(index: int, kind: raft_pb2.ConfChangeType.ValueType, node_id: int, term: int = 1) -> Entry:
     data = raft_pb2.ConfChange(id=0, type=kind, node_id=node_id).SerializeToString()
     return Entry(term, index, ENTRY_CONF_CHANGE, data)
 
@@ -26,7 +26,7 @@ def force(entries: list[Entry], commit: int, *, term: int = 2) -> Forced:
 
 
 def appended(forced: Forced) -> list[tuple[int, int, int, int]]:
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     for entry in forced.appended:
         made = raft_pb2.ConfChange.FromString(entry.data)
         found.append((entry.term, entry.index, made.type, made.node_id))
