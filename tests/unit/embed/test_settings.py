@@ -105,6 +105,14 @@ def test_auto_compaction_refused() -> None:
         ({"tls_min_version": "TLS1.0"}, 'unexpected TLS version "TLS1.0"'),
         ({"tls_min_version": "TLS1.3", "tls_max_version": "TLS1.2"}, "is greater than max version"),
         ({"tls_min_version": "TLS1.3", "cipher_suites": ("x",)}, "only TLS1.3 is enabled"),
+        ({"discovery_endpoints": ("a:1",), "discovery_token": "t"}, "multiple discovery or bootstrap flags are set"),
+        ({"discovery_endpoints": ("a:1",), "initial_cluster": ""}, "both --discovery-token and --discovery-endpoints"),
+        ({"discovery_token": "t"}, "both --discovery-token and --discovery-endpoints must be set"),
+        ({"discovery_token": "t", "discovery_proxy": "p"}, "both v2 discovery settings"),
+        (
+            {"discovery_token": "t", "discovery_endpoints": ("a:1", " "), "initial_cluster": ""},
+            "--discovery-endpoints must not contain empty endpoints",
+        ),
     ],
 )
 def test_checks_that_3_5_1_does_not_have_yet(changes: dict[str, object], text: str) -> None:
