@@ -18,7 +18,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -125,13 +125,13 @@ class RunningCluster:
             if member.running is not None and member.running.process.poll() is None:
                 member.wait_until_healthy()
 
-    def ctl(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run the real etcdctl against all members; return what it printed. A failure raises, with its stderr."""
+    def ctl(self, *arguments: str, ctl: Sequence[str] | None = None) -> str:
+        """Run the real etcdctl (or `ctl`) against all members; return its output. A failure raises, with its stderr."""
         done = subprocess.run(
-            [str(reference_binary("etcdctl")), f"--endpoints={self.endpoints}", *arguments],
+            [*(ctl or [str(reference_binary("etcdctl"))]), f"--endpoints={self.endpoints}", *arguments],
             capture_output=True,
             text=True,
-            env=clean_environment(environment),
+            env=clean_environment(),
             timeout=CTL_SECONDS_MAX,
             check=False,
         )
@@ -160,13 +160,14 @@ class RunningCluster:
         start: bool = True,
         binary: Path | None = None,
         flags: Sequence[str] = (),
+        ctl: Sequence[str] | None = None,
     ) -> ClusterMember:
         """Make one more member known, and start it; a learner is started, but never healthy by /health."""
         name = f"m{len(self.members)}"
         client_port, peer_port = free_port(), free_port()
         peer_url = f"http://127.0.0.1:{peer_port}"
-        printed = self._ctl_when_settled(
-            "member", "add", name, f"--peer-urls={peer_url}", *(["--learner"] if learner else [])
+        printed = self.ctl_when_settled(
+            "member", "add", name, f"--peer-urls={peer_url}", *(["--learner"] if learner else []), ctl=ctl
         )
         lines = dict(line.split("=", 1) for line in printed.splitlines() if line.startswith("ETCD_"))
         member = ClusterMember(
@@ -184,15 +185,22 @@ class RunningCluster:
             member.start(wait=not learner)
         return member
 
-    def _ctl_when_settled(self, *arguments: str) -> str:
+    def ctl_when_settled(self, *arguments: str, ctl: Sequence[str] | None = None) -> str:
         """Change the membership. Members refuse that until they have been connected with each other for 5 s."""
         deadline = time.monotonic() + SETTLE_SECONDS_MAX
         while True:
             try:
-                return self.ctl(*arguments)
+                return self.ctl(*arguments, ctl=ctl)
             except RuntimeError as error:
                 if "etcdserver: unhealthy cluster" not in str(error) or time.monotonic() > deadline:
                     raise
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that the members agree on sooner or later."""
+        deadline = time.monotonic() + SETTLE_SECONDS_MAX
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not so after {SETTLE_SECONDS_MAX} s")
 
     def stop(self) -> None:
         """End all members: everybody is told first, for a leader hands over before it goes."""

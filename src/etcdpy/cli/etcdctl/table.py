@@ -138,6 +138,50 @@ ENDPOINT: Final = Command(
     ),
 )
 
+MEMBER: Final = Command(
+    "member",
+    "<subcommand>",
+    "Inspect and change the cluster's members",
+    children=(
+        Command(
+            "add",
+            "<memberName> [options]",
+            "Makes a new member known, which is started afterwards",
+            flags=(
+                Flag("learner", BOOL, "false", "the member follows and does not vote until it is promoted"),
+                Flag("peer-urls", STRING, "", "where the other members will reach it (comma separated)"),
+            ),
+            module="member",
+            function="run_add",
+        ),
+        Command("remove", "<memberID>", "Takes a member out", module="member", function="run_remove"),
+        Command(
+            "update",
+            "<memberID> [options]",
+            "Changes where the other members reach a member",
+            flags=(Flag("peer-urls", STRING, "", "its peer URLs from now on (comma separated)"),),
+            module="member",
+            function="run_update",
+        ),
+        Command(
+            "list",
+            "",
+            "Lists all members",
+            details="The simple format lists: id, status, name, peer URLs, client URLs, learner?.",
+            module="member",
+            function="run_list",
+        ),
+        Command(
+            "promote",
+            "<memberID>",
+            "Lets a learner vote",
+            details="A learner that has not caught up with the leader is refused.",
+            module="member",
+            function="run_promote",
+        ),
+    ),
+)
+
 SNAPSHOT: Final = Command(
     "snapshot",
     "<subcommand>",
@@ -206,12 +250,7 @@ ROOT: Final = Command(
         ),
         Command("version", "", "Prints the version", module="version"),
         LEASE,
-        Command(
-            "member",
-            "<subcommand>",
-            "Inspect the cluster's members",
-            children=(Command("list", "", "Lists all members", module="member", function="run_list"),),
-        ),
+        MEMBER,
         SNAPSHOT,
         Command("help", "[command]", "Explains a command", details="etcdctl help [path to command]", module="help"),
     ),
