@@ -8,7 +8,7 @@ from typing import Final
 import google_crc32c
 
 from etcdpy.cli.etcdctl.printer.base import SnapshotStatus
-from etcdpy.storage.bolt.pages import BoltError
+from etcdpy.storage.bolt.pages import PAGE_BYTES_MIN, BoltError, decode_meta
 from etcdpy.storage.bolt.reader import BoltReader
 
 # The bucket of all key revisions; its keys begin with the revision.
@@ -30,7 +30,15 @@ def snapshot_status(path: str) -> SnapshotStatus:
         with BoltReader(path) as reader:
             return _read(reader)
     except BoltError:
-        raise SnapshotFileError("invalid database") from None
+        text = "file size too small" if _is_begun(path) else "invalid database"
+        raise SnapshotFileError(text) from None
+
+
+def _is_begun(path: str) -> bool:
+    """Return whether a file has a valid first page and ends before its second is whole."""
+    with open(path, "rb") as file:
+        meta = decode_meta(file.read(PAGE_BYTES_MIN))
+        return meta is not None and os.fstat(file.fileno()).st_size < 2 * meta.page_bytes
 
 
 def _read(reader: BoltReader) -> SnapshotStatus:

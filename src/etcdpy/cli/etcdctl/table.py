@@ -9,6 +9,7 @@ from typing import Final
 
 from etcdpy.cli.etcdctl.flags import BOOL, DURATION, INT, STRING, STRINGS, Flag, FlagSet
 from etcdpy.cli.etcdctl.tree import Command
+from etcdpy.cli.etcdutl.restore_flags import RESTORE_FLAGS
 
 HELP_FLAG_SHORTHAND: Final = "h"
 
@@ -185,9 +186,19 @@ MEMBER: Final = Command(
 SNAPSHOT: Final = Command(
     "snapshot",
     "<subcommand>",
-    "Save and inspect snapshots",
+    "Save and inspect snapshots, and begin with one",
     children=(
         Command("save", "<filename>", "Stores a member's database in a file", module="snapshot", function="run_save"),
+        Command(
+            "restore",
+            "<filename> [options]",
+            "Makes a member's data directory from a snapshot",
+            details="Moved to `etcdutl snapshot restore`.",
+            flags=RESTORE_FLAGS,
+            module="snapshot",
+            function="run_restore",
+            deprecated="Use `etcdutl snapshot restore` instead.",
+        ),
         Command(
             "status",
             "<filename>",
@@ -238,7 +249,13 @@ ROOT: Final = Command(
                 Command("list", "", "Lists the alarms that are raised", module="alarm", function="run_list"),
             ),
         ),
-        Command("defrag", "", "Gives unused space of members back", flags=(CLUSTER_FLAG,), module="defrag"),
+        Command(
+            "defrag",
+            "",
+            "Gives unused space of members back",
+            flags=(CLUSTER_FLAG, Flag("data-dir", STRING, "", "first, the data directory of a stopped member")),
+            module="defrag",
+        ),
         ENDPOINT,
         Command("move-leader", "<transferee-member-id>", "Makes another member the leader", module="move_leader"),
         Command(
