@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Final
 
 import google_crc32c
@@ -23,9 +24,11 @@ class SnapshotFileError(Exception):
 def snapshot_status(path: str) -> SnapshotStatus:
     """Read a whole snapshot file."""
     try:
-        os.stat(path)
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
     except OSError as error:
         raise SnapshotFileError(f"stat {path}: {(error.strerror or '').lower()}") from None
+    if is_directory:
+        raise SnapshotFileError(f"open {path}: is a directory")
     try:
         with BoltReader(path) as reader:
             return _read(reader)
@@ -38,7 +41,8 @@ def _is_begun(path: str) -> bool:
     """Return whether a file has a valid first page and ends before its second is whole."""
     with open(path, "rb") as file:
         meta = decode_meta(file.read(PAGE_BYTES_MIN))
-        return meta is not None and os.fstat(file.fileno()).st_size < 2 * meta.page_bytes
+        size = os.fstat(file.fileno()).st_size
+        return meta is not None and meta.page_bytes <= size < 2 * meta.page_bytes
 
 
 def _read(reader: BoltReader) -> SnapshotStatus:
