@@ -140,6 +140,27 @@ class Cluster:
         request = rpc.MemberListRequest(linearizable=linearizable)
         return await self._client.call(method.CLUSTER_MEMBER_LIST, request, timeout)
 
+    async def member_add(
+        self, peer_urls: Iterable[str], *, is_learner: bool = False, timeout: float | None = USE_DEFAULT
+    ) -> rpc.MemberAddResponse:
+        """Make a member known, before it is started; a learner does not vote until it is promoted."""
+        request = rpc.MemberAddRequest(peerURLs=peer_urls, isLearner=is_learner)
+        return await self._client.call(method.CLUSTER_MEMBER_ADD, request, timeout)
+
+    async def member_remove(self, member_id: int, *, timeout: float | None = USE_DEFAULT) -> rpc.MemberRemoveResponse:
+        return await self._client.call(method.CLUSTER_MEMBER_REMOVE, rpc.MemberRemoveRequest(ID=member_id), timeout)
+
+    async def member_update(
+        self, member_id: int, peer_urls: Iterable[str], *, timeout: float | None = USE_DEFAULT
+    ) -> rpc.MemberUpdateResponse:
+        """Change where the other members reach it."""
+        request = rpc.MemberUpdateRequest(ID=member_id, peerURLs=peer_urls)
+        return await self._client.call(method.CLUSTER_MEMBER_UPDATE, request, timeout)
+
+    async def member_promote(self, member_id: int, *, timeout: float | None = USE_DEFAULT) -> rpc.MemberPromoteResponse:
+        """Let a learner vote. Refused until it has caught up with the leader."""
+        return await self._client.call(method.CLUSTER_MEMBER_PROMOTE, rpc.MemberPromoteRequest(ID=member_id), timeout)
+
 
 class Maintenance:
     """What an operator asks one member (the next endpoint in turn: give a client one endpoint to address it)."""

@@ -39,6 +39,12 @@ LEASE_TIME_TO_LIVE: Final = Method(b"/etcdserverpb.Lease/LeaseTimeToLive", rpc.L
 LEASE_LEASES: Final = Method(b"/etcdserverpb.Lease/LeaseLeases", rpc.LeaseLeasesResponse, repeatable=True)
 
 CLUSTER_MEMBER_LIST: Final = Method(b"/etcdserverpb.Cluster/MemberList", rpc.MemberListResponse, repeatable=True)
+CLUSTER_MEMBER_ADD: Final = Method(b"/etcdserverpb.Cluster/MemberAdd", rpc.MemberAddResponse, repeatable=False)
+CLUSTER_MEMBER_REMOVE: Final = Method(b"/etcdserverpb.Cluster/MemberRemove", rpc.MemberRemoveResponse, repeatable=False)
+CLUSTER_MEMBER_UPDATE: Final = Method(b"/etcdserverpb.Cluster/MemberUpdate", rpc.MemberUpdateResponse, repeatable=False)
+CLUSTER_MEMBER_PROMOTE: Final = Method(
+    b"/etcdserverpb.Cluster/MemberPromote", rpc.MemberPromoteResponse, repeatable=False
+)
 
 MAINTENANCE_ALARM: Final = Method(b"/etcdserverpb.Maintenance/Alarm", rpc.AlarmResponse, repeatable=True)
 MAINTENANCE_STATUS: Final = Method(b"/etcdserverpb.Maintenance/Status", rpc.StatusResponse, repeatable=True)

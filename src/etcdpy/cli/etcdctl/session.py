@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 VARIABLE_PREFIX: Final = "ETCDCTL_"
 # How long gRPC lets one attempt to connect take.
 DIAL_SECONDS_UNLIMITED: Final = 20.0
-FORMATS: Final = ("simple", "json", "fields", "table", "protobuf")
 
 
 def variable_of(flag_name: str) -> str:
@@ -168,9 +167,10 @@ class Session:
         """Return the printer of the wanted format."""
         if self._printer is None:
             self.settle()
+            from etcdpy.cli.etcdctl.printer.choice import FORMATS, make_printer
+
             if self.format not in FORMATS:
                 raise Exit(BAD_FEATURE, "unsupported output format")
-            from etcdpy.cli.etcdctl.printer.choice import make_printer
 
             self._printer = make_printer(self.format, sys.stdout.buffer, hex_wanted=self.hex)
         return self._printer

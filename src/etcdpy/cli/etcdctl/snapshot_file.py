@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Final
 
 import google_crc32c
 
 from etcdpy.cli.etcdctl.printer.base import SnapshotStatus
-from etcdpy.storage.bolt.pages import BoltError
+from etcdpy.storage.bolt.pages import PAGE_BYTES_MIN, BoltError, decode_meta
 from etcdpy.storage.bolt.reader import BoltReader
 
 # The bucket of all key revisions; its keys begin with the revision.
@@ -23,14 +24,25 @@ class SnapshotFileError(Exception):
 def snapshot_status(path: str) -> SnapshotStatus:
     """Read a whole snapshot file."""
     try:
-        os.stat(path)
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
     except OSError as error:
         raise SnapshotFileError(f"stat {path}: {(error.strerror or '').lower()}") from None
+    if is_directory:
+        raise SnapshotFileError(f"open {path}: is a directory")
     try:
         with BoltReader(path) as reader:
             return _read(reader)
     except BoltError:
-        raise SnapshotFileError("invalid database") from None
+        text = "file size too small" if _is_begun(path) else "invalid database"
+        raise SnapshotFileError(text) from None
+
+
+def _is_begun(path: str) -> bool:
+    """Return whether a file has a valid first page and ends before its second is whole."""
+    with open(path, "rb") as file:
+        meta = decode_meta(file.read(PAGE_BYTES_MIN))
+        size = os.fstat(file.fileno()).st_size
+        return meta is not None and meta.page_bytes <= size < 2 * meta.page_bytes
 
 
 def _read(reader: BoltReader) -> SnapshotStatus:

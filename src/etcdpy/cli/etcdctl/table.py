@@ -9,6 +9,7 @@ from typing import Final
 
 from etcdpy.cli.etcdctl.flags import BOOL, DURATION, INT, STRING, STRINGS, Flag, FlagSet
 from etcdpy.cli.etcdctl.tree import Command
+from etcdpy.cli.etcdutl.restore_flags import RESTORE_FLAGS
 
 HELP_FLAG_SHORTHAND: Final = "h"
 
@@ -138,12 +139,66 @@ ENDPOINT: Final = Command(
     ),
 )
 
+MEMBER: Final = Command(
+    "member",
+    "<subcommand>",
+    "Inspect and change the cluster's members",
+    children=(
+        Command(
+            "add",
+            "<memberName> [options]",
+            "Makes a new member known, which is started afterwards",
+            flags=(
+                Flag("learner", BOOL, "false", "the member follows and does not vote until it is promoted"),
+                Flag("peer-urls", STRING, "", "where the other members will reach it (comma separated)"),
+            ),
+            module="member",
+            function="run_add",
+        ),
+        Command("remove", "<memberID>", "Takes a member out", module="member", function="run_remove"),
+        Command(
+            "update",
+            "<memberID> [options]",
+            "Changes where the other members reach a member",
+            flags=(Flag("peer-urls", STRING, "", "its peer URLs from now on (comma separated)"),),
+            module="member",
+            function="run_update",
+        ),
+        Command(
+            "list",
+            "",
+            "Lists all members",
+            details="The simple format lists: id, status, name, peer URLs, client URLs, learner?.",
+            module="member",
+            function="run_list",
+        ),
+        Command(
+            "promote",
+            "<memberID>",
+            "Lets a learner vote",
+            details="A learner that has not caught up with the leader is refused.",
+            module="member",
+            function="run_promote",
+        ),
+    ),
+)
+
 SNAPSHOT: Final = Command(
     "snapshot",
     "<subcommand>",
-    "Save and inspect snapshots",
+    "Save and inspect snapshots, and begin with one",
     children=(
         Command("save", "<filename>", "Stores a member's database in a file", module="snapshot", function="run_save"),
+        Command(
+            "restore",
+            "<filename> [options]",
+            "Makes a member's data directory from a snapshot",
+            details="Moved to `etcdutl snapshot restore`.",
+            flags=RESTORE_FLAGS,
+            module="snapshot",
+            function="run_restore",
+            deprecated="Use `etcdutl snapshot restore` instead.",
+        ),
         Command(
             "status",
             "<filename>",
@@ -194,7 +249,13 @@ ROOT: Final = Command(
                 Command("list", "", "Lists the alarms that are raised", module="alarm", function="run_list"),
             ),
         ),
-        Command("defrag", "", "Gives unused space of members back", flags=(CLUSTER_FLAG,), module="defrag"),
+        Command(
+            "defrag",
+            "",
+            "Gives unused space of members back",
+            flags=(CLUSTER_FLAG, Flag("data-dir", STRING, "", "first, the data directory of a stopped member")),
+            module="defrag",
+        ),
         ENDPOINT,
         Command("move-leader", "<transferee-member-id>", "Makes another member the leader", module="move_leader"),
         Command(
@@ -206,12 +267,7 @@ ROOT: Final = Command(
         ),
         Command("version", "", "Prints the version", module="version"),
         LEASE,
-        Command(
-            "member",
-            "<subcommand>",
-            "Inspect the cluster's members",
-            children=(Command("list", "", "Lists all members", module="member", function="run_list"),),
-        ),
+        MEMBER,
         SNAPSHOT,
         Command("help", "[command]", "Explains a command", details="etcdctl help [path to command]", module="help"),
     ),

@@ -24,7 +24,19 @@ HELP_FLAG_NAME: Final = "help"
 class Command:
     """A command, or a group of them. `module` names the file in `command` that runs it."""
 
-    __slots__ = ("name", "arguments", "summary", "details", "flags", "module", "function", "children", "deprecated")
+    __slots__ = (
+        "name",
+        "arguments",
+        "summary",
+        "details",
+        "flags",
+        "module",
+        "function",
+        "children",
+        "deprecated",
+        "required",
+        "shows_flags",
+    )
 
     def __init__(
         self,
@@ -38,6 +50,8 @@ class Command:
         function: str = "run",
         children: Sequence[Command] = (),
         deprecated: str = "",
+        required: Sequence[str] = (),
+        shows_flags: bool = True,
     ) -> None:
         self.name = name
         self.arguments = arguments
@@ -48,6 +62,8 @@ class Command:
         self.function = function
         self.children = children
         self.deprecated = deprecated
+        self.required = required  # flags that must be given
+        self.shows_flags = shows_flags  # whether its usage line ends in [flags]
 
     def find_child(self, word: str) -> Command | None:
         """Return the child called `word`, or the only one whose name begins so."""

@@ -30,3 +30,14 @@ def log_line(
         record["logger"] = logger
     record |= {"caller": caller, "msg": message, **fields}
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def console_line(level: str, message: str, *, caller: str, fields: Mapping[str, object] | None = None) -> str:
+    """Return one line in zap's other shape, which the offline commands write: columns set by tabs."""
+    import datetime
+
+    stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds").replace("+00:00", "Z")
+    columns = [stamp, level, caller, message]
+    if fields:
+        columns.append(json.dumps(fields, ensure_ascii=False))
+    return "\t".join(columns) + "\n"

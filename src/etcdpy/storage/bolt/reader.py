@@ -82,6 +82,31 @@ class BoltReader:
             previous = self._check_order(place, items, previous)
             yield items
 
+    def size_bytes(self) -> int:
+        """Return how large the database is by its own account."""
+        return self.meta.high_water * self.meta.page_bytes
+
+    def used_bytes(self) -> int:
+        """Return how much of that its two metas and its trees take; the rest is free pages."""
+        pages = 2 + self._count_pages(self.meta.root_page)
+        for value in self._roots.values():
+            pages += self._count_pages(BUCKET_HEADER.unpack_from(value)[0])
+        return pages * self.meta.page_bytes
+
+    def _count_pages(self, root: int) -> int:
+        """Count the pages of a tree; an inline bucket has none."""
+        if root == 0:
+            return 0
+        seen = bytearray(self.meta.high_water // 8 + 1)
+        waiting = [root]
+        while waiting:
+            number = waiting.pop()
+            page = self._page(number, seen)
+            _, flags, count, _ = PAGE_HEADER.unpack_from(page)
+            if flags == BRANCH:
+                waiting += self._children(number, page, count)
+        return int.from_bytes(seen, "little").bit_count()
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""etcdctl snapshot save | status.
+"""etcdctl snapshot save | restore | status. The last two are etcdutl's, and live there.
 
 A snapshot is received into `<file>.part`, which becomes `<file>` only when all of it is on the disk: an interrupted
 download never looks like a snapshot.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etcdpy.base.errors import EtcdError
-from etcdpy.cli.etcdctl.exits import BAD_ARGS, ERROR, INTERRUPTED, Exit
+from etcdpy.cli.etcdctl.exits import BAD_ARGS, INTERRUPTED, Exit
 from etcdpy.cli.etcdctl.go_text import human_bytes
 from etcdpy.cli.etcdctl.session import Session
 
@@ -89,19 +89,17 @@ def _log_opened(session: Session, endpoint: str) -> None:
     _log(session, "fetching snapshot", 76, {"endpoint": endpoint})
 
 
-def run_status(session: Session) -> None:
-    if len(session.words) != 1:
-        raise Exit(BAD_ARGS, "snapshot status requires exactly one argument")
-    from etcdpy.cli.etcdctl.snapshot_file import SnapshotFileError, snapshot_status
+def run_restore(session: Session) -> None:
+    from etcdpy.cli.etcdutl.command.snapshot import restore
 
-    session.settle()
-    printer = session.printer()
-    try:
-        status = snapshot_status(session.words[0])
-    except SnapshotFileError as error:
-        raise Exit(ERROR, str(error)) from None
-    printer.snapshot_status(status)
-    printer.flush()
+    restore(session.flags)
+
+
+def run_status(session: Session) -> None:
+    from etcdpy.cli.etcdutl.command.snapshot import check_status_words, print_status
+
+    check_status_words(session.words)
+    print_status(session.words[0], session.printer())
 
 
 def _sync_directory(path: str) -> None:

@@ -109,6 +109,18 @@ class Printer:
     def member_list(self, response: rpc.MemberListResponse) -> None:
         self._refuse()
 
+    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
+        self._refuse()
+
+    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
+        self._refuse()
+
+    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
+        self._refuse()
+
+    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
+        self._refuse()
+
     def alarms(self, response: rpc.AlarmResponse) -> None:
         self._refuse()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from etcdpy.cli.etcdctl.printer.base import Printer
 
+FORMATS: Final = ("simple", "json", "fields", "table", "protobuf")
+
 
 def make_printer(name: str, out: BinaryIO, *, hex_wanted: bool) -> Printer:
-    """Return the printer called `name` (one of session.FORMATS)."""
+    """Return the printer called `name` (one of FORMATS)."""
     if name == "simple":
         from etcdpy.cli.etcdctl.printer.simple import SimplePrinter
 

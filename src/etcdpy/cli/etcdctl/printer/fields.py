@@ -134,9 +134,6 @@ class FieldsPrinter(Printer):
             self._field("Hash", item.hash.hash)
             self.line("")
 
-    def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
-        self._header(response.header)
-
     def snapshot_status(self, status: SnapshotStatus) -> None:
         self._field("Hash", status.hash)
         self._field("Revision", status.revision)

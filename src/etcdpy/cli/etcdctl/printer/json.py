@@ -105,6 +105,18 @@ class JsonPrinter(Printer):
     def txn(self, response: rpc.TxnResponse) -> None:
         self._message(response)
 
+    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
+        self._message(response)
+
+    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
+        self._message(response)
+
+    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
+        self._message(response)
+
+    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
+        self._message(response)
+
     def alarms(self, response: rpc.AlarmResponse) -> None:
         self._message(response)
 
@@ -196,11 +208,8 @@ def _hex_member_list(response: rpc.MemberListResponse) -> str:
     members = []
     for member in response.members:
         fields = {"ID": f'"{member.ID:x}"', "name": json_string(member.name)}
-        if not member.name:
-            del fields["name"]
         for name, urls in (("peerURLs", member.peerURLs), ("clientURLS", member.clientURLs)):
-            if urls:
-                fields[name] = "[" + ",".join(map(json_string, urls)) + "]"
+            fields[name] = "[" + ",".join(map(json_string, urls)) + "]" if urls else "null"
         members.append(json_members(**fields))
     return json_members(
         header=json_members(

@@ -58,6 +58,18 @@ class ProtobufPrinter(Printer):
     def member_list(self, response: rpc.MemberListResponse) -> None:
         self._message(response)
 
+    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
+        self._message(response)
+
+    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
+        self._message(response)
+
+    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
+        self._message(response)
+
+    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
+        self._message(response)
+
     def alarms(self, response: rpc.AlarmResponse) -> None:
         self._message(response)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from etcdpy.cli.etcdctl.go_text import format_duration, hex_bytes
+from etcdpy.cli.etcdctl.go_text import format_duration, hex_bytes, quote_text
 from etcdpy.cli.etcdctl.printer.base import (
     EndpointHash,
     EndpointHealth,
@@ -92,6 +92,30 @@ class SimplePrinter(Printer):
 
         for member in response.members:
             self.line(", ".join(member_row(member)))
+
+    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
+        """Also print, as the environment of its first start, what the new member must be told."""
+        added = response.member
+        self.line(f"Member {added.ID:16x} added to cluster {response.header.cluster_id:16x}")
+        cluster = [
+            f"{name if member.ID == added.ID else member.name}={url}"
+            for member in response.members
+            for url in member.peerURLs
+        ]
+        self.line("")
+        self.line(f"ETCD_NAME={quote_text(name)}")
+        self.line(f"ETCD_INITIAL_CLUSTER={quote_text(','.join(cluster))}")
+        self.line(f"ETCD_INITIAL_ADVERTISE_PEER_URLS={quote_text(peer_urls)}")
+        self.line('ETCD_INITIAL_CLUSTER_STATE="existing"')
+
+    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
+        self.line(f"Member {member_id:16x} removed from cluster {response.header.cluster_id:16x}")
+
+    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
+        self.line(f"Member {member_id:16x} updated in cluster {response.header.cluster_id:16x}")
+
+    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
+        self.line(f"Member {member_id:16x} promoted in cluster {response.header.cluster_id:16x}")
 
     def alarms(self, response: rpc.AlarmResponse) -> None:
         for alarm in response.alarms:
