@@ -117,13 +117,17 @@ class VirtualWal:
         self._encoder.encode_snapshot(snapshot)
         return Batch([Record(SNAPSHOT, snapshot.encode())], must_sync=True)
 
-    def encode_install(self, write: Write) -> Batch:
-        """Return the records of a received snapshot, and of what came with it."""
-        snapshot = write.snapshot
-        assert snapshot is not None
-        noted = self.encode_snapshot(WalSnapshot(snapshot.index, snapshot.term, snapshot.conf_state))
-        rest = self.encode(write.entries, write.hard_state)
-        return Batch(noted.records + rest.records, must_sync=True)
+    def encode_install(self, write: Write) -> list[Batch]:
+        """Return the records of a received snapshot, in the order of server.snapshot_install."""
+        snapshot, state = write.snapshot, write.hard_state
+        assert snapshot is not None and state is not None
+        batches = [
+            self.encode_snapshot(WalSnapshot(snapshot.index, snapshot.term, snapshot.conf_state)),
+            self.encode([], HardState(state.term, state.vote, snapshot.index)),
+        ]
+        if write.entries:
+            batches.append(self.encode(write.entries, state))
+        return batches
 
     def persist(self, batch: Batch) -> None:
         for record in batch.records:

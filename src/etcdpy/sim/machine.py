@@ -1,6 +1,6 @@
 """The state machine of one life: the real store, lessor, alarms, roster, v2 store and watch hub over a virtual backend.
 
-It stands between MemberLoop and the real Applier, and tells the book of everything that is applied.
+It stands where MemberLoop has its Applier, and tells the book of everything that is applied.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from etcdpy.sim.backend import VirtualBackend
 from etcdpy.sim.disk import as_any
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier, Result
+from etcdpy.state.apply.state_machine import StateMachine
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.store import Store
@@ -25,7 +26,7 @@ FRAGMENT_BYTES_MAX = 1 << 20
 PROGRESS_SECONDS = 1.0
 
 
-class StateMachine:
+class TracedMachine:
     """See the top of the file."""
 
     def __init__(
@@ -44,7 +45,23 @@ class StateMachine:
         self.lessor.bind(self.store)
         self.roster = Roster(self.v2store, real, cluster_id=CLUSTER_ID)
         self.roster.recover()
-        self._make_applier()
+        self.alarms = AlarmStore(real)
+        self.applier = Applier(
+            store=self.store,
+            lessor=self.lessor,
+            alarms=self.alarms,
+            roster=self.roster,
+            v2store=self.v2store,
+            backend=real,
+        )
+        self._parts = StateMachine(
+            store=self.store,
+            lessor=self.lessor,
+            alarms=self.alarms,
+            roster=self.roster,
+            v2store=self.v2store,
+            applier=self.applier,
+        )
         self.hub = WatchHub(
             self.store,
             cluster_id=CLUSTER_ID,
@@ -52,17 +69,6 @@ class StateMachine:
             fragment_bytes_max=FRAGMENT_BYTES_MAX,
             progress_interval_seconds=PROGRESS_SECONDS,
             random=rng,
-        )
-
-    def _make_applier(self) -> None:
-        self.alarms = AlarmStore(as_any(self._backend))
-        self.applier = Applier(
-            store=self.store,
-            lessor=self.lessor,
-            alarms=self.alarms,
-            roster=self.roster,
-            v2store=self.v2store,
-            backend=as_any(self._backend),
         )
 
     @property
@@ -84,13 +90,7 @@ class StateMachine:
 
     def restore(self, snapshot: Snapshot) -> None:
         """The backend's content was replaced by that of `snapshot`: begin anew from there."""
-        real = as_any(self._backend)
-        self.lessor.recover(real)
-        self.store.restore(real)
-        self.lessor.bind(self.store)
-        self.v2store.recovery(snapshot.data)
-        self.roster.recover()
-        self._make_applier()
+        self._parts.restore(as_any(self._backend), snapshot)
         self.hub.restore()
 
     def forget_index(self, index: int) -> None:

@@ -33,7 +33,7 @@ from etcdpy.sim.backend import Database, Tables, VirtualBackend
 from etcdpy.sim.clock import ProcessLoop, Schedule
 from etcdpy.sim.disk import Disk, DiskQueue, VirtualSnapshotter, VirtualWal, as_any
 from etcdpy.sim.faults import Faults
-from etcdpy.sim.machine import StateMachine
+from etcdpy.sim.machine import TracedMachine
 from etcdpy.sim.network import Network
 from etcdpy.sim.requests import Operation, Put, Range, to_proposal
 from etcdpy.sim.settings import ELECTION_TICKS, TICK_SECONDS, Settings
@@ -139,7 +139,7 @@ class Process:
             # A crash came between the snapshot's record and its database taking the old one's place.
             self._adopt(self.start_snapshot)
         self._check_backend()
-        self.machine = StateMachine(
+        self.machine = TracedMachine(
             self._around.book, self.member_id, self.backend, self.start_snapshot, random.Random(self._rng.random())
         )
         if faults.forgets_index:
@@ -421,17 +421,19 @@ class Process:
         snapshot = write.snapshot
         assert snapshot is not None
         self._around.trace.add(self.member_id, "install", f"snapshot {snapshot.term}/{snapshot.index}")
-        batch = self.wal.encode_install(write)
+        batches = self.wal.encode_install(write)
 
         def persist() -> None:
             self.wal.save_snapshot(snapshot)
-            self.wal.persist(batch)
+            for batch in batches:
+                self.wal.persist(batch)
 
         def finish(error: BaseException | None) -> None:
             if error is not None:
                 raise FailedMember(f"member {self.member_id}: {error!r}") from error
             self._adopt(snapshot)
             self.machine.restore(snapshot)
+            self.snapshots.restored(snapshot.index)
             done()
 
         self.disk_queue.submit(persist, finish)
