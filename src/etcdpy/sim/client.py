@@ -162,33 +162,30 @@ class Client:
 
     def _choose_request(self) -> Request:
         rng = self._rng
-        dice = rng.random()
-        if dice < self._settings.compaction_share:
+        if rng.random() < self._settings.compaction_share:
             return Compact(max(1, self._revision - rng.randrange(10)))
-        dice = rng.random()
-        if dice < 0.35:
-            return self._put()
-        if dice < 0.60:
-            return self._range()
-        if dice < 0.70:
-            return self._serializable()
-        if dice < 0.75:
-            return Range(self._key(), revision=max(1, self._revision - rng.randrange(8)))
-        if dice < 0.83:
-            return Delete(ALL_KEYS, ALL_KEYS) if rng.random() < 0.1 else Delete(self._key())
-        return self._txn()
+        return self._read() if rng.random() < self._settings.read_share else self._write()
+
+    def _read(self) -> Range:
+        dice = self._rng.random()
+        if dice < 0.6:
+            return Range(self._key())
+        if dice < 0.8:
+            return Range(ALL_KEYS, ALL_KEYS)
+        if dice < 0.9:
+            return Range(self._key(), is_serializable=True)
+        return Range(self._key(), revision=max(1, self._revision - self._rng.randrange(8)))
+
+    def _write(self) -> Put | Delete | Txn:
+        dice = self._rng.random()
+        if dice < 0.6:
+            return Put(self._key(), b"v%d" % len(self._operations))
+        if dice < 0.72:
+            return Delete(self._key())
+        return Delete(ALL_KEYS, ALL_KEYS) if dice < 0.73 else self._txn()
 
     def _key(self) -> bytes:
         return b"k%d" % self._rng.randrange(self._settings.keys)
-
-    def _put(self) -> Put:
-        return Put(self._key(), b"v%d" % len(self._operations))
-
-    def _range(self) -> Range:
-        return Range(ALL_KEYS, ALL_KEYS) if self._rng.random() < 0.3 else Range(self._key())
-
-    def _serializable(self) -> Range:
-        return Range(self._key(), is_serializable=True)
 
     def _txn(self) -> Txn:
         """Compare and swap, on what this client believes; at least one branch writes, so it goes through the log."""

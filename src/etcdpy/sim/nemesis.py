@@ -11,7 +11,7 @@ from typing import Final
 from etcdpy.pb import raft_pb2
 from etcdpy.sim.cluster import Cluster
 from etcdpy.sim.process import Process
-from etcdpy.sim.settings import CRASH, MEMBERS, PARTITION, PAUSE, SLOW_DISK, STORM, TRANSFER
+from etcdpy.sim.settings import CAMPAIGN, CRASH, MEMBERS, PARTITION, PAUSE, SLOW_DISK, STORM, TRANSFER
 
 # Members at once: removals and additions go on between these.
 VOTERS_MIN: Final = 3
@@ -74,6 +74,8 @@ class Nemesis:
             self._change_members()
         elif kind == STORM:
             self._storm()
+        elif kind == CAMPAIGN:
+            self._campaign()
 
     def _victim(self) -> Process | None:
         """A member that runs: the leader more often than others."""
@@ -155,6 +157,14 @@ class Nemesis:
         self._cluster.trace.add(leader.member_id, "transfer", f"to {transferee}")
         leader.member.transfer_leader(transferee)
         leader.driver.schedule()
+
+    def _campaign(self) -> None:
+        """Some members lose patience at once: clocks are nothing that safety may hang on."""
+        running = list(self._cluster.running())
+        for process in self._rng.sample(running, min(len(running), self._rng.randrange(1, 3))):
+            self._cluster.trace.add(process.member_id, "campaign")
+            process.member.campaign()
+            process.driver.schedule()
 
     def _change_members(self) -> None:
         cluster, rng = self._cluster, self._rng

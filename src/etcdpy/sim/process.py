@@ -180,6 +180,7 @@ class Process:
                 max_committed_size_per_ready=1 << 20,
                 max_inflight_messages=settings.inflight_messages,
                 pre_vote=settings.pre_vote,
+                check_quorum=settings.check_quorum,
             )
         )
         self.member = Member(self.node, self.storage, hard_state, applied_index=start.index)
