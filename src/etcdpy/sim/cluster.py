@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from etcdpy.pb import raft_pb2, rpc_pb2
-from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, Entry, HardState
 from etcdpy.raft.constants import LEADER
 from etcdpy.raft.errors import ProposalDropped
+from etcdpy.server.founding import Founding
 from etcdpy.sim.agreement import Book
 from etcdpy.sim.client import Client
 from etcdpy.sim.clock import Schedule
 from etcdpy.sim.disk import Disk, fresh_disk
 from etcdpy.sim.faults import Faults
+from etcdpy.sim.machine import CLUSTER_ID
 from etcdpy.sim.network import Network
 from etcdpy.sim.process import Process, Surroundings
 from etcdpy.sim.requests import Operation
@@ -27,6 +28,7 @@ from etcdpy.sim.trace import Trace
 from etcdpy.sim.watch_client import WatchClient
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.members import Member as RosterMember
+from etcdpy.state.members.change import add_change
 
 # How long a client takes to notice that its connection broke, at most.
 NOTICE_SECONDS_MAX: Final = 0.2
@@ -70,14 +72,11 @@ class Cluster:
 
     def _found(self) -> None:
         """Make the disks of the first members: all begin with the same committed entries."""
-        ids = range(1, self.settings.members + 1)
-        entries = [
-            Entry(1, index, ENTRY_CONF_CHANGE, _add_node(member, raft_pb2.ConfChangeAddNode).SerializeToString())
-            for index, member in enumerate(ids, 1)
-        ]
-        for member in ids:
-            self.disks[member] = fresh_disk(entries, HardState(term=1, vote=0, commit=len(entries)))
-            self.start(member)
+        members = tuple([_describe(member) for member in range(1, self.settings.members + 1)])
+        for member in members:
+            founding = Founding(member_id=member.id, cluster_id=CLUSTER_ID, members=members)
+            self.disks[member.id] = fresh_disk(founding.entries(), founding.hard_state())
+            self.start(member.id)
 
     def find(self, member: int) -> Process | None:
         return self.processes.get(member)
@@ -135,12 +134,11 @@ class Cluster:
     def add_member(self, *, is_learner: bool) -> None:
         """Propose a new member, and let it run."""
         member = max(self.disks) + 1
-        kind = raft_pb2.ConfChangeAddLearnerNode if is_learner else raft_pb2.ConfChangeAddNode
-        if self.propose_change(_add_node(member, kind)):
+        if self.propose_change(add_change(_describe(member, is_learner=is_learner))):
             self.disks[member] = Disk()
             self.start(member)
 
-    def propose_change(self, change: Any) -> bool:
+    def propose_change(self, change: raft_pb2.ConfChange) -> bool:
         """Let the leader propose a change of the configuration; return whether there was one to take it."""
         leader = self.leader()
         if leader is None:
@@ -185,8 +183,5 @@ class Cluster:
             self.schedule.call_later(WATCH_SECONDS, self._streams[stream][1].take, stream, response)
 
 
-def _add_node(member: int, kind: raft_pb2.ConfChangeType.ValueType) -> raft_pb2.ConfChange:
-    description = RosterMember(
-        id=member, peer_urls=(f"http://member-{member}:2380",), is_learner=kind == raft_pb2.ConfChangeAddLearnerNode
-    )
-    return raft_pb2.ConfChange(type=kind, node_id=member, context=description.to_json().encode())
+def _describe(member: int, *, is_learner: bool = False) -> RosterMember:
+    return RosterMember(id=member, peer_urls=(f"http://member-{member}:2380",), is_learner=is_learner)

@@ -125,6 +125,7 @@ class VirtualWal:
             self.encode_snapshot(WalSnapshot(snapshot.index, snapshot.term, snapshot.conf_state)),
             self.encode([], HardState(state.term, state.vote, snapshot.index)),
         ]
+        batches[-1].must_sync = True
         if write.entries:
             batches.append(self.encode(write.entries, state))
         return batches

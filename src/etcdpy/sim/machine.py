@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import random
 
-from etcdpy.pb import raft_pb2
-from etcdpy.pb.raft_values import ConfState, Entry, Snapshot
+from etcdpy.pb.raft_values import Entry, Snapshot
 from etcdpy.sim.agreement import Book
 from etcdpy.sim.backend import VirtualBackend
 from etcdpy.sim.disk import as_any
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier, Result
+from etcdpy.state.apply.membership import TakeIntoUse
 from etcdpy.state.apply.state_machine import StateMachine
 from etcdpy.state.lease.lessor import Lessor
-from etcdpy.state.members import Roster
+from etcdpy.state.members import MembershipChange, Roster
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.v2store import V2Store
 from etcdpy.state.watch.hub import WatchHub
@@ -84,9 +84,10 @@ class TracedMachine:
         self._book.note_applied(self._member_id, entry, request_id, result)
         return request_id, result
 
-    def apply_conf_change(self, entry: Entry, change: raft_pb2.ConfChange, conf_state: ConfState) -> None:
-        self.applier.apply_conf_change(entry, change, conf_state)
+    def apply_conf_change(self, entry: Entry, take_into_use: TakeIntoUse) -> MembershipChange:
+        change = self.applier.apply_conf_change(entry, take_into_use)
         self._book.note_applied(self._member_id, entry, 0, None)
+        return change
 
     def restore(self, snapshot: Snapshot) -> None:
         """The backend's content was replaced by that of `snapshot`: begin anew from there."""

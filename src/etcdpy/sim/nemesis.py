@@ -8,14 +8,16 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from etcdpy.pb import raft_pb2
 from etcdpy.sim.cluster import Cluster
 from etcdpy.sim.process import Process
 from etcdpy.sim.settings import CAMPAIGN, CRASH, MEMBERS, PARTITION, PAUSE, SLOW_DISK, STORM, TRANSFER
+from etcdpy.state.members.change import promote_change, remove_change
 
 # Members at once: removals and additions go on between these.
 VOTERS_MIN: Final = 3
 MEMBERS_MAX: Final = 6
+# A learner this many entries behind is ready to vote; etcd asks for nine tenths of the log.
+PROMOTION_LAG_MAX: Final = 20
 STORM_LOSS: Final = 0.4
 
 
@@ -181,10 +183,15 @@ class Nemesis:
             self._remove(rng.choice(voters))
 
     def _settle_learner(self, leader: Process, learner: int) -> None:
-        self._remove(learner)
+        """Give a learner its vote when it has caught up, else send it away."""
+        progress = leader.member.status().progress[learner]
+        if progress.match and progress.match + PROMOTION_LAG_MAX >= leader.member.committed_index:
+            self._cluster.propose_change(promote_change(learner))
+        elif self._rng.random() < 0.3:
+            self._remove(learner)
 
     def _remove(self, member: int) -> None:
-        self._cluster.propose_change(raft_pb2.ConfChange(type=raft_pb2.ConfChangeRemoveNode, node_id=member))
+        self._cluster.propose_change(remove_change(member))
 
     def _storm(self) -> None:
         network = self._cluster.network

@@ -70,8 +70,7 @@ class Network:
 
     def send(self, messages: list[Message]) -> None:
         for message in messages:
-            if message.type != MSG_SNAP:
-                self._send(message, None)
+            self._send(message, None)
 
     def send_snapshot(self, message: Message, snapshot: Snapshot, tables: Tables) -> None:
         """Send `snapshot`, taken just now, in the place of the one that raft named."""

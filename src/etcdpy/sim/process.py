@@ -17,7 +17,7 @@ from typing import Final
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.base.invariant import InvariantError
-from etcdpy.pb import raft_pb2, rpc_pb2
+from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import Entry, Message, Snapshot
 from etcdpy.raft.config import Config
 from etcdpy.raft.rawnode import RawNode
@@ -39,6 +39,7 @@ from etcdpy.sim.requests import Operation, Put, Range, to_proposal
 from etcdpy.sim.settings import ELECTION_TICKS, TICK_SECONDS, Settings
 from etcdpy.sim.trace import Trace
 from etcdpy.state.apply.applier import Result
+from etcdpy.state.members.change import REMOVED
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.txn_plan import TxnPlan
 from etcdpy.state.mvcc.validate import check_txn_request
@@ -199,7 +200,7 @@ class Process:
             backend=as_any(self.backend),
             stopwatch=self._stopwatch,
         )
-        self.driver.connect(as_any(self), as_any(self))
+        self.driver.connect(self)
         self.ids = TracingIds(self.member_id, WALL_MS + int(around.schedule.now * 1000))
         self.service = Service(
             loop=as_any(self.loop),
@@ -373,17 +374,18 @@ class Process:
         self._around.trace.add(self.member_id, "leader", f"{leader_id} in term {self.member.term}")
 
     def on_conf_change(self, entry: Entry) -> None:
-        change = raft_pb2.ConfChange.FromString(entry.data)
-        conf_state = self.member.apply_conf_change(change)
-        self.machine.apply_conf_change(entry, change, conf_state)
-        self._around.trace.add(self.member_id, "conf", f"{conf_state.voters} learn {conf_state.learners}")
-        if change.type == raft_pb2.ConfChangeRemoveNode and change.node_id == self.member_id:
+        change = self.machine.apply_conf_change(entry, self.member.apply_conf_change)
+        state = change.conf_state
+        self._around.trace.add(
+            self.member_id, "conf", f"{change.kind} {change.member_id}: {state.voters} learn {state.learners}"
+        )
+        if change.kind == REMOVED and change.member_id == self.member_id:
             self.is_removed = True
 
     def on_failure(self, error: BaseException) -> None:
         raise FailedMember(f"member {self.member_id} failed: {type(error).__name__}: {error}") from error
 
-    # -- the others (server.loop.Network, server.loop.Snapshots)
+    # -- the others (server.loop.Others)
 
     def receive(self, message: Message, tables: Tables | None) -> None:
         self.loop.enter(self._receive, message, tables)
@@ -399,21 +401,14 @@ class Process:
     def report_snapshot(self, member_id: int, ok: bool) -> None:
         self.loop.enter(self.driver.report_snapshot, member_id, ok)
 
-    def send(self, messages: list[Message] | Message) -> None:
-        """Messages go to the network; a single one is raft's wish for a snapshot to be sent."""
-        if isinstance(messages, Message):
-            self._send_snapshot(messages)
-            return
+    def send(self, messages: list[Message]) -> None:
         for message in messages:
             self._around.book.note_message(message)
         self._around.network.send(messages)
 
-    def _send_snapshot(self, message: Message) -> None:
-        index = self.member.applied_index
-        if index != self.machine.consistent_index:
-            # After a restart the database is ahead of what raft has handed out: it is no snapshot at any index yet.
-            self.loop.call_soon(self.driver.report_snapshot, message.to, False)
-            return
+    def send_snapshot(self, message: Message) -> None:
+        """Send what is applied at this moment, as server.snapshot_send does."""
+        index = self.machine.consistent_index
         snapshot = Snapshot(self.machine.v2store.save(), index, self.machine.term, self.member.conf_state)
         self._around.network.send_snapshot(message, snapshot, self.backend.database.copy_tables())
 
