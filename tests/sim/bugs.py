@@ -149,7 +149,9 @@ BUGS: dict[str, Bug] = {
     "a restart forgets the vote": Bug(Faults(forgets_vote=True)),
     "a restart trusts a log that is not synced": Bug(Faults(trusts_unsynced_log=True)),
     "entries are applied twice after a restart": Bug(Faults(forgets_index=True)),
-    "the consistent index is durable before its effects": Bug(patch=Patch(VirtualBackend, "end_entry", end_entry_apart)),
+    "the consistent index is durable before its effects": Bug(
+        patch=Patch(VirtualBackend, "end_entry", end_entry_apart)
+    ),
     "a put is acknowledged before it is committed": Bug(Faults(acknowledges_early=True)),
     "votes count twice": Bug(patch=Patch(Tracker, "tally_votes", count_votes_twice)),
     "an old term's entry commits by counting": Bug(patch=Patch(RaftLog, "maybe_commit", commit_any_term)),

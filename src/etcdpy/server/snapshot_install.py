@@ -117,8 +117,8 @@ class SnapshotInstaller:
             wal.encode_snapshot(WalSnapshot(snapshot.index, snapshot.term, snapshot.conf_state)),
             wal.encode([], HardState(state.term, state.vote, snapshot.index)),
         ]
-        # A commit index is a hint elsewhere. Here the store moves on its word: lost with the power, it would leave a log
-        # that ends before the store.
+        # A commit index is a hint elsewhere. Here the store moves on its word: lost with the power, it would leave a
+        # log that ends before the store.
         batches[-1].must_sync = True
         if write.entries:
             batches.append(wal.encode(write.entries, state))

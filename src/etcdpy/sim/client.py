@@ -140,7 +140,9 @@ class Client:
 
     def _finish(self, operation: Operation, outcome: str, revision: int = 0, response: tuple[object, ...] = ()) -> None:
         operation.finish(self._schedule.number, outcome, revision, response)
-        self._trace.add(operation.member, "told", f"#{operation.number} c{self.number} {outcome} r{revision} {response}")
+        self._trace.add(
+            operation.member, "told", f"#{operation.number} c{self.number} {outcome} r{revision} {response}"
+        )
         self.waiting = None
         if self._patience is not None:
             self._patience.cancel()

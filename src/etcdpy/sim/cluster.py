@@ -39,7 +39,9 @@ WATCH_SECONDS: Final = 0.001
 class Cluster:
     """See the top of the file."""
 
-    def __init__(self, settings: Settings, rng: random.Random, schedule: Schedule, trace: Trace, faults: Faults) -> None:
+    def __init__(
+        self, settings: Settings, rng: random.Random, schedule: Schedule, trace: Trace, faults: Faults
+    ) -> None:
         self.settings = settings
         self.rng = rng
         self.schedule = schedule

@@ -1,7 +1,7 @@
 """The key-value store as naive as it can be: a dict and a counter. What every answer is measured against.
 
-    revision   moves by one with each request that changes anything
-    history    every state there was, by revision: reads of the past need no cleverness
+revision   moves by one with each request that changes anything
+history    every state there was, by revision: reads of the past need no cleverness
 """
 
 from __future__ import annotations

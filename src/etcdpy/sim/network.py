@@ -146,7 +146,9 @@ def copy_message(message: Message) -> Message:
 def describe(message: Message) -> str:
     """Return a message in fixed columns."""
     name = MESSAGE_NAMES[message.type][3:]
-    text = f"{message.from_}>{message.to} {name:<14} t{message.term} i{message.log_term}/{message.index} c{message.commit}"
+    text = (
+        f"{message.from_}>{message.to} {name:<14} t{message.term} i{message.log_term}/{message.index} c{message.commit}"
+    )
     if message.entries:
         text += f" +{len(message.entries)}"
     if message.snapshot is not None:

@@ -1,7 +1,7 @@
 """What happened, one line per event in fixed columns (docs/simulator.md): the same seed writes the same lines.
 
-    time in ms   member   what      details
-      1234.567   3        crash     power
+time in ms   member   what      details
+  1234.567   3        crash     power
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Trace:
     def lines(self, last: int | None = None) -> list[str]:
         """Return the lines, or the `last` of them."""
         records = self._records if last is None else self._records[-last:]
-        return [f"{time * 1000:12.3f} {member or '-':>2} {what:<9} {details}" for time, member, what, details in records]
+        return [
+            f"{time * 1000:12.3f} {member or '-':>2} {what:<9} {details}" for time, member, what, details in records
+        ]
 
     def digest(self) -> str:
         """Return a hash over all lines: two runs are the same if and only if it is."""

@@ -35,7 +35,10 @@ GOOD: dict[str, tuple[list[Operation], list[int]]] = {
         [PUT_1, PUT_2, op(3, READ, 5, 6, 3, found(b"2", 3, version=2))],
         [1, 2],
     ),
-    "a read beside a write sees it": ([op(1, Put(b"k", b"1"), 1, 9, 2, ("ok",)), op(2, READ, 2, 3, 2, found(b"1", 2))], [1]),
+    "a read beside a write sees it": (
+        [op(1, Put(b"k", b"1"), 1, 9, 2, ("ok",)), op(2, READ, 2, 3, 2, found(b"1", 2))],
+        [1],
+    ),
     "a read beside a write does not see it": (
         [op(1, Put(b"k", b"1"), 1, 9, 2, ("ok",)), op(2, READ, 2, 3, 1, ("found", ()))],
         [1],
