@@ -89,6 +89,12 @@ def test_members_get_numbers_and_this_one_its_name() -> None:
     }
 
 
+def test_of_equal_priority_the_heavier_comes_first() -> None:
+    members, _ = find({PLAIN: [*srv(2), f"5 1 1 m1.{DOMAIN}.", f"5 9 1 m3.{DOMAIN}."], **HOSTS})
+
+    assert members["0"] == (f"http://m3.{DOMAIN}:1",)
+
+
 def test_both_kinds_of_records_count() -> None:
     members, _ = find({PLAIN: srv(2), SECURE: srv(1, port=2381), **HOSTS})
 

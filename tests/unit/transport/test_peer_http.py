@@ -76,7 +76,7 @@ ANSWERS = {
     ),
     "by the end": (b"HTTP/1.0 200 OK\r\n\r\nabc", b"abc"),
     "nothing": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
-    "after 100": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", b"a"),
+    "after 100": (b"HTTP/1.1 100 Continue\r\nT: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", b"a"),
     "with more behind it": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na\x00garbage", b"a"),
     "as long as allowed": (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 100, b"x" * 100),
 }
