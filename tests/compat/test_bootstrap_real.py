@@ -343,3 +343,81 @@ def test_what_is_forced_is_what_a_real_member_forces(stopped: Cluster, tmp_path:
             [*ctl, "member", "list"], env=clean_environment(), check=True, capture_output=True, text=True
         )
         assert len(listed.stdout.splitlines()) == 1
+
+
+# -- with members of ours that live
+
+
+def ctl(member: RunningEtcd, *arguments: str) -> str:
+    command = [str(reference_binary("etcdctl")), f"--endpoints={member.endpoint}", *arguments]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_ours_joins_a_real_cluster_and_goes_on_alone_when_it_is_forced(tmp_path: Path) -> None:
+    ours_port = free_port()
+    ours_url = f"http://127.0.0.1:{ours_port}"
+    with ExitStack() as stack:
+        real = stack.enter_context(start_reference_etcd(tmp_path, name="real"))
+        ctl(real, "put", "a", "1")
+        ctl(real, "member", "add", "ours", f"--peer-urls={ours_url}")
+        ours = stack.enter_context(
+            start_reference_etcd(
+                tmp_path,
+                name="ours",
+                peer_port=ours_port,
+                initial_cluster=f"real={real.peer_url},ours={ours_url}",
+                flags=("--initial-cluster-state=existing",),
+                binary=ours_binary("etcd"),
+            )
+        )
+        assert ctl(ours, "get", "a") == "a\n1\n"
+        ctl(ours, "put", "b", "2")
+        assert ctl(ours, "member", "list") == ctl(real, "member", "list")
+        assert f"started, ours, {ours_url}, {ours.client_url}, false" in ctl(real, "member", "list")
+        # As a crash: what was acknowledged last is in the log, its commit may not be.
+        real.kill()
+        ours.kill()
+
+    with start_reference_etcd(
+        tmp_path, name="ours", flags=("--force-new-cluster",), binary=ours_binary("etcd")
+    ) as forced:
+        assert ctl(forced, "get", "", "--prefix") == "a\n1\nb\n2\n"
+        ctl(forced, "put", "c", "3")
+        assert len(ctl(forced, "member", "list").splitlines()) == 1
+    with start_reference_etcd(tmp_path, name="ours", binary=ours_binary("etcd")) as again:
+        assert ctl(again, "get", "c") == "c\n3\n"
+
+
+@pytest.mark.parametrize("kind", ["v2", "v3"])
+def test_two_of_ours_discover_each_other_and_are_a_cluster(cluster: Cluster, tmp_path: Path, kind: str) -> None:
+    service = cluster.members["m1"]
+    if kind == "v2":
+        set_v2_size(cluster, "program", 2)
+        flags = [f"--discovery={v2_url(cluster, 'program')}"]
+    else:
+        ctl(service, "put", "/_etcd/registry/program/_config/size", "2")
+        flags = ["--discovery-token=program", f"--discovery-endpoints={service.endpoint}"]
+    members: list[RunningEtcd] = []
+    with ExitStack() as stack:
+        for name in ("a", "b"):
+            client_url, peer_url = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+            command = [
+                str(ours_binary("etcd")),
+                f"--name={name}",
+                f"--data-dir={tmp_path / name}",
+                f"--listen-client-urls={client_url}",
+                f"--advertise-client-urls={client_url}",
+                f"--listen-peer-urls={peer_url}",
+                f"--initial-advertise-peer-urls={peer_url}",
+                *flags,
+            ]
+            log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
+            running = RunningEtcd(process, client_url, peer_url, tmp_path / name)
+            members.append(stack.enter_context(running))
+        for running in members:
+            wait_until_healthy(running)
+        ctl(members[0], "put", "a", "1")
+        assert ctl(members[1], "get", "a") == "a\n1\n"
+        assert sorted(line.split(", ")[2] for line in ctl(members[0], "member", "list").splitlines()) == ["a", "b"]

@@ -205,12 +205,11 @@ class Housekeeper:
 
     async def publish(self, name: str, client_urls: list[str]) -> None:
         """Make this member's name and client URLs known through the log, again and again until it is done."""
-        myself = self._roster.find_member(self._member_id)
+        # Not from the roster: who has just joined hears of a leader before it hears that itself is a member.
+        attributes = ClusterMember(id=self._member_id, peer_urls=(), name=name, client_urls=tuple(client_urls))
         while True:
             await self.has_leader.wait()
             await self._versions.look()
-            assert myself is not None or (myself := self._roster.find_member(self._member_id)) is not None
-            attributes = myself.with_attributes(name, client_urls)
             path = f"{MEMBERS_PATH}/{format_id(self._member_id)}/attributes"
             try:
                 await self._service.propose_v2_put(path, attributes.attributes_json())
