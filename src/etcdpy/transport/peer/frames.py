@@ -38,7 +38,8 @@ class FrameError(Exception):
 class FrameReader:
     """Bytes in, messages out. Link heartbeats are taken out: their arrival was what they had to say."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self._frame_bytes_max = frame_bytes_max
         self._kept = bytearray()  # Invariant: shorter than `_needed_bytes`.
         self._needed_bytes = 1
 
@@ -77,7 +78,7 @@ class FrameReader:
         """
         if not self._has(data, start, position + U64.size):
             return 0
-        end: int = position + U64.size + check_size(U64.unpack_from(data, position)[0])
+        end: int = position + U64.size + self._check_size(U64.unpack_from(data, position)[0])
         return end if self._has(data, start, end) else 0
 
     def _has(self, data: bytes, start: int, end: int) -> bool:
@@ -86,15 +87,14 @@ class FrameReader:
         self._needed_bytes = end - start
         return False
 
+    def _check_size(self, size: int) -> int:
+        if size > self._frame_bytes_max:
+            raise FrameError(f"a frame of {size} bytes, {self._frame_bytes_max} are allowed")
+        return size
+
 
 class MessageFrames(FrameReader):
     """The frames of the `message` stream: those of the base."""
-
-
-def check_size(size: int) -> int:
-    if size > FRAME_BYTES_MAX:
-        raise FrameError(f"a frame of {size} bytes, {FRAME_BYTES_MAX} are allowed")
-    return size
 
 
 def check_entries(count: int) -> int:

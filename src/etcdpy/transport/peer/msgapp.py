@@ -20,11 +20,11 @@ from google.protobuf.message import DecodeError
 from etcdpy.pb.raft_values import Entry, Message
 from etcdpy.raft.constants import MSG_APP
 from etcdpy.transport.peer.frames import (
+    FRAME_BYTES_MAX,
     U64,
     FrameError,
     FrameReader,
     check_entries,
-    check_size,
     decode_message,
     is_link_heartbeat,
 )
@@ -68,8 +68,8 @@ class MsgAppEncoder:
 class MsgAppFrames(FrameReader):
     """The receiving side of one connection, at member `local`, of what `remote` sends."""
 
-    def __init__(self, *, local: int, remote: int) -> None:
-        super().__init__()
+    def __init__(self, *, local: int, remote: int, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        super().__init__(frame_bytes_max=frame_bytes_max)
         self._local = local
         self._remote = remote
         self._term = 0
@@ -107,7 +107,7 @@ class MsgAppFrames(FrameReader):
         end = self._find_end(data, position, position)
         if not end:
             return position
-        self._entries_bytes = check_size(self._entries_bytes + end - position)
+        self._entries_bytes = self._check_size(self._entries_bytes + end - position)
         try:
             entries.append(Entry.decode(data[position + 8 : end]))
         except DecodeError as error:

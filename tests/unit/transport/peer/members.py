@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import random
 from collections.abc import Callable, Coroutine
@@ -82,8 +81,14 @@ class Recorder:
         return [message.type for message in self.received]
 
 
-class Output(io.BytesIO):
+class Output:
     """A log output that stays readable after it is closed."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        self.lines.append(line)
 
     def close(self) -> None:
         """Nothing: the test still reads it."""
@@ -153,7 +158,7 @@ class Member:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return what was logged; whole only after `stop`."""
-        return [json.loads(line) for line in self._output.getvalue().splitlines()]
+        return [json.loads(line) for line in b"".join(self._output.lines).splitlines()]
 
     def logged(self) -> list[str]:
         return [line["msg"] for line in self.log_lines()]
