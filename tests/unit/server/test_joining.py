@@ -73,7 +73,7 @@ def test_the_text_shows_the_cluster_as_go_prints_it() -> None:
     with pytest.raises(JoinRefused) as caught:
         ask_to_join(record(10, "http://x:1", "http://w:1", name="n", client_urls=("http://c:1", "http://d:1")))
     assert str(caught.value) == (
-        "error validating peerURLs {ClusterID:abc Members:[&{ID:a RaftAttributes:{PeerURLs:[http://w:1 http://x:1] "
+        "error validating peerURLs {ClusterID:abc Members:[&{ID:a RaftAttributes:{PeerURLs:[http://x:1 http://w:1] "
         "IsLearner:false} Attributes:{Name:n ClientURLs:[http://c:1 http://d:1]}}] RemovedMemberIDs:[]}: "
         "member count is unequal"
     )
