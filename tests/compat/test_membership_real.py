@@ -23,13 +23,39 @@ LEARNER, OTHER, THIRD = "http://127.0.0.1:4", "http://127.0.0.1:5", "http://127.
 STRANGER = 0x1234
 
 
-def add(client: Client, *urls: str, is_learner: bool = True) -> Any:
+def change(client: Client, method: str, request: Any, response_type: Any) -> Any:
+    """Make a change and let it settle: the real one drops a change that comes right behind another, and times out."""
+    response = client.call(method, request, response_type)
+    settle(client)
+    return response
+
+
+def settle(client: Client) -> None:
+    client.status("KV/Put", pb.PutRequest(key=b"settled").SerializeToString())
+
+
+def add(client: Client, *urls: str, is_learner: bool = True, settles: bool = True) -> Any:
     request = pb.MemberAddRequest(peerURLs=urls, isLearner=is_learner)
-    return client.call("Cluster/MemberAdd", request, pb.MemberAddResponse)
+    response = client.call("Cluster/MemberAdd", request, pb.MemberAddResponse)
+    if settles:
+        settle(client)
+    return response
+
+
+def remove(client: Client, member_id: int) -> Any:
+    return change(client, "Cluster/MemberRemove", pb.MemberRemoveRequest(ID=member_id), pb.MemberRemoveResponse)
+
+
+def update(client: Client, member_id: int, *urls: str) -> Any:
+    request = pb.MemberUpdateRequest(ID=member_id, peerURLs=urls)
+    return change(client, "Cluster/MemberUpdate", request, pb.MemberUpdateResponse)
 
 
 def refusal(client: Client, method: str, request: Any) -> tuple[int, str]:
-    return client.status(method, request.SerializeToString())
+    status = client.status(method, request.SerializeToString())
+    if status[0]:
+        settle(client)
+    return status
 
 
 def own_id(client: Client) -> int:
@@ -53,10 +79,10 @@ def told(response: Any, names: dict[int, str]) -> list[object]:
     return [header.cluster_id, header.member_id, header.revision, header.raft_term, members]
 
 
-def read_buckets(server: RunningEtcd, folder: Path, names: dict[int, str]) -> list[object]:
+def read_buckets(server: RunningEtcd, folder: Path, names: dict[int, str]) -> list[tuple[str, str, str]]:
     """What a snapshot holds of the membership, with names for the ids that have the time in them."""
     path = folder / "membership.db"
-    command = [reference_binary("etcdctl"), "--endpoints", server.endpoint, "snapshot", "save", path]
+    command = [str(reference_binary("etcdctl")), "--endpoints", server.endpoint, "snapshot", "save", str(path)]
     subprocess.run(command, check=True, capture_output=True)
     with BoltReader(path) as reader:
         found = [
@@ -81,11 +107,10 @@ def _rename(text: str, names: dict[int, str]) -> str:
 def refuse_everything(server: RunningEtcd) -> list[tuple[int, str]]:
     with Client(server.endpoint) as client:
         me = own_id(client)
+        removed = add(client, THIRD).member.ID
+        remove(client, removed)
         learner = add(client, LEARNER).member.ID
-        removed = learner
-        client.call("Cluster/MemberRemove", pb.MemberRemoveRequest(ID=removed), pb.MemberRemoveResponse)
-        learner = add(client, LEARNER).member.ID
-        return [
+        refusals = [
             refusal(client, method, request)
             for method, request in [
                 ("Cluster/MemberAdd", pb.MemberAddRequest()),
@@ -111,8 +136,13 @@ def refuse_everything(server: RunningEtcd) -> list[tuple[int, str]]:
                 ("Maintenance/MoveLeader", pb.MoveLeaderRequest(targetID=me)),
                 ("Maintenance/MoveLeader", pb.MoveLeaderRequest(targetID=STRANGER)),
                 ("Maintenance/MoveLeader", pb.MoveLeaderRequest(targetID=learner)),
-                # Last, for it takes the quorum away; from then on nothing but refusals are answered.
-                ("Cluster/MemberAdd", pb.MemberAddRequest(peerURLs=[OTHER])),
+            ]
+        ]
+        # From here on there is no quorum: nothing may go through the log.
+        add(client, OTHER, is_learner=False, settles=False)
+        return refusals + [
+            client.status(method, request.SerializeToString())
+            for method, request in [
                 ("Cluster/MemberAdd", pb.MemberAddRequest(peerURLs=[THIRD])),
                 ("Cluster/MemberRemove", pb.MemberRemoveRequest(ID=me)),
             ]
@@ -139,32 +169,26 @@ def test_a_learner_comes_and_goes(tmp_path: Path) -> None:
                 ([added.member.name, list(added.member.peerURLs), added.member.isLearner], told(added, names)),
                 read_buckets(server, tmp_path, names),
             ]
-            own_urls = pb.MemberUpdateRequest(ID=me, peerURLs=[server.peer_url, "http://127.0.0.1:7"])
-            seen.append(told(client.call("Cluster/MemberUpdate", own_urls, pb.MemberUpdateResponse), names))
-            removal = pb.MemberRemoveRequest(ID=added.member.ID)
-            seen.append(told(client.call("Cluster/MemberRemove", removal, pb.MemberRemoveResponse), names))
-            own_urls = pb.MemberUpdateRequest(ID=me, peerURLs=[server.peer_url])
-            client.call("Cluster/MemberUpdate", own_urls, pb.MemberUpdateResponse)
-            hashed = client.call("Maintenance/Hash", pb.HashRequest(), pb.HashResponse).header.revision
-            return [*seen, hashed]
+            seen.append(told(remove(client, added.member.ID), names))
+            seen.append(read_buckets(server, tmp_path, names))
+            # Not followed by a look into the buckets: 3.5.1 forgets to write new URLs there, 3.5.33 does not.
+            seen.append(told(update(client, me, server.peer_url, "http://127.0.0.1:7"), names))
+            return seen
 
     both = run_on_both(tmp_path, script)
 
     assert both.ours == both.theirs
 
 
-def _conf_changes(folder: Path, names: dict[int, str]) -> list[tuple[int, int, bool, str]]:
+def _conf_changes(folder: Path, names: dict[int, str]) -> list[tuple[int, bool, str]]:
     contents = read_contents(str(folder / "member" / "wal"), WalSnapshot(0, 0))
     changes = [raft_pb2.ConfChange.FromString(entry.data) for entry in contents.entries if entry.type]
-    return [
-        (change.type, len(change.SerializeToString()), bool(change.id), _rename(change.context.decode(), names))
-        for change in changes
-    ]
+    return [(int(change.type), bool(change.id), _rename(change.context.decode(), names)) for change in changes]
 
 
 @pytest.mark.slow
 def test_the_log_carries_the_same_changes(tmp_path: Path) -> None:
-    def script(server: RunningEtcd) -> tuple[list[tuple[int, int, bool, str]], list[str]]:
+    def script(server: RunningEtcd) -> tuple[list[tuple[int, bool, str]], list[str]]:
         with Client(server.endpoint) as client:
             me = own_id(client)
             learner = add(client, OTHER, LEARNER).member.ID
@@ -176,8 +200,7 @@ def test_the_log_carries_the_same_changes(tmp_path: Path) -> None:
             ]:
                 refusal(client, method, request)
         server.stop()
-        changes = [(kind, is_asked, text) for kind, _, is_asked, text in _conf_changes(server.data_dir, names)]
-        return changes, _said(server.data_dir.parent / "default.log", names)
+        return _conf_changes(server.data_dir, names), _said(server.data_dir.parent / "default.log", names)
 
     both = run_on_both(tmp_path, script)
 
@@ -204,8 +227,8 @@ SAID = (
 def _said(path: Path, names: dict[int, str]) -> list[str]:
     lines = []
     for line in path.read_text().splitlines():
-        record = json.loads(line)
-        if record["msg"] in SAID:
+        record = json.loads(line) if line.startswith("{") else {}
+        if record.get("msg") in SAID:
             kept = {name: value for name, value in record.items() if name not in ("ts", "caller")}
             lines.append(_rename(json.dumps(kept, separators=(",", ":")), names))
     return lines

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -319,15 +320,7 @@ class GuardedScheduler:
 
 
 def _member_records(node: Node) -> list[dict[str, object]]:
-    return [
-        {
-            "id": member.id,
-            "peerURLs": list(member.peer_urls),
-            "name": member.name,
-            "clientURLs": list(member.client_urls),
-        }
-        for member in node.roster.get_members()
-    ]
+    return [json.loads(member.to_json()) for member in node.roster.get_members()]
 
 
 async def serve(config: Config, log: logging.Logger, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:

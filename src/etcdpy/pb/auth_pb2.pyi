@@ -49,7 +49,7 @@ class User(_message.Message):
     name: _builtins.bytes
     password: _builtins.bytes
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
     def options(self) -> Global___UserAddOptions: ...
     def __init__(
@@ -57,7 +57,7 @@ class User(_message.Message):
         *,
         name: _builtins.bytes = ...,
         password: _builtins.bytes = ...,
-        roles: _abc.Iterable[_builtins.str] | None = ...,
+        roles: _abc.Iterable[_builtins.bytes] | None = ...,
         options: Global___UserAddOptions | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015

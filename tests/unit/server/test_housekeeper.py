@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.base.errors import PeerURLExist
 from etcdpy.base.invariant import InvariantError
+from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, Entry
 from etcdpy.pb.rpc_pb2 import CompactionRequest, LeaseGrantRequest, PutRequest
 from etcdpy.pb.rpc_pb2 import WatchCreateRequest as Create
 from etcdpy.server.housekeeper import LEADERLESS_ELECTIONS_MAX
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.members import Member
+from etcdpy.state.members.change import add_change, remove_change
 from etcdpy.state.mvcc.change import Change
-from tests.unit.embed.open_node import open_node
+from tests.unit.embed.open_node import PEER_URL, open_node
 from tests.unit.server.spine import run, until
 
 
@@ -210,5 +214,41 @@ def test_a_snapshot_is_taken_when_enough_was_applied(tmp_path: Path) -> None:
             for _ in range(6):
                 await node.service.call(kinds.PUT, PutRequest(key=b"a"))
             await until(lambda: any(name.suffix == ".snap" for name in node.config.snap_path.iterdir()))
+
+    run(scenario())
+
+
+# -- membership
+
+
+def test_changes_of_the_membership_are_told_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_node(tmp_path) as (node, _):
+            told: list[tuple[str, int]] = []
+            node.housekeeper.on_membership_change = lambda kind, member: told.append((kind, member.id))
+            newcomer, _ = await node.reconfiguration.add_member(["http://n:1"], is_learner=True)
+            with pytest.raises(PeerURLExist):
+                await node.reconfiguration.update_member(newcomer.id, [PEER_URL])
+            await node.reconfiguration.update_member(newcomer.id, ["http://n:2"])
+            await node.reconfiguration.remove_member(newcomer.id)
+
+            assert told == [("added", newcomer.id), ("updated", newcomer.id), ("removed", newcomer.id)]
+            assert not node.housekeeper.was_removed.is_set()
+
+    run(scenario())
+
+
+def test_a_member_notices_its_own_removal(tmp_path: Path) -> None:
+    """Somebody else proposed it: in a cluster of one it is not to be had, so the log is written by hand."""
+
+    async def scenario() -> None:
+        async with open_node(tmp_path) as (node, _):
+            node.member.apply_conf_change(add_change(Member(id=2, peer_urls=("http://n:1",))))
+            change = remove_change(node.member_id)
+            index = node.member.applied_index + 1
+            node.housekeeper.on_conf_change(Entry(2, index, ENTRY_CONF_CHANGE, change.SerializeToString()))
+
+            assert node.housekeeper.was_removed.is_set()
+            assert node.roster.is_removed(node.member_id)
 
     run(scenario())

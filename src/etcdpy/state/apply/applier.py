@@ -29,6 +29,7 @@ from etcdpy.state.apply.cost import txn_cost
 from etcdpy.state.apply.membership import TakeIntoUse, apply_change
 from etcdpy.state.apply.membership import apply_request as apply_membership_request
 from etcdpy.state.apply.proposal import Proposal, decode_entry_data
+from etcdpy.state.auth import AuthStore
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import MembershipChange, Roster
 from etcdpy.state.mvcc.answer import Answer
@@ -68,6 +69,7 @@ class Applier:
         self._roster = roster
         self._v2store = v2store
         self._backend = backend
+        self._auth = AuthStore(backend)
         self._consistent_index = backend.consistent_index  # Invariant: never goes back.
         self._term = backend.term
         self.guarded = False  # an alarm is raised: every request passes the guards
@@ -168,6 +170,9 @@ class Applier:
             return self._apply_alarm(request)
         if kind == kinds.RANGE:
             return self._store.range(request)
+        if kinds.AUTH_ENABLE <= kind <= kinds.AUTH_ROLE_REVOKE_PERMISSION:
+            self._auth.apply(kind, request)
+            return Answer(self._store.current_revision, b"")
         raise InvariantError(f"a request of kind {kind} reached apply, which knows no such kind")
 
     def _check_guards(self, kind: int, request: Any) -> None:

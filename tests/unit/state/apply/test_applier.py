@@ -351,7 +351,7 @@ def test_two_members_that_apply_the_same_entries_hold_the_same(tmp_path: Path) -
         b"\xff\xff\xff",
         b"\x08\x01",  # InternalRaftRequest{ID: 1} and nothing else
         raft_internal_pb2.InternalRaftRequest(
-            header=raft_internal_pb2.RequestHeader(ID=1), authenticate=raft_internal_pb2.InternalAuthenticateRequest()
+            header=raft_internal_pb2.RequestHeader(ID=1), downgrade_version_test=rpc_pb2.DowngradeVersionTestRequest()
         ).SerializeToString(),
         encode_v2_put(1, "/0/members/d46c/raftAttributes", "{}"),
     ],

@@ -1,0 +1,3 @@
+from etcdpy.state.auth.store import AuthStore
+
+__all__ = ["AuthStore"]
