@@ -15,7 +15,7 @@ from benchmarks import catalogue, report
 from benchmarks.h2load import find_h2load
 from benchmarks.machine import describe_machine
 from benchmarks.member import REPOSITORY, Contender
-from benchmarks.process import BenchError
+from benchmarks.process import BenchError, end_all
 from benchmarks.runner import Run, run_all
 from benchmarks.scenario import Workbench
 
@@ -43,7 +43,10 @@ def main(arguments: list[str]) -> int:
             bench = Workbench(Path(name), quick=options.quick)
             about = describe_machine(bench.folder)
             print("\n".join(about), flush=True)
-            run = run_all(bench, scenarios, 1 if options.quick else options.rounds)
+            try:
+                run = run_all(bench, scenarios, 1 if options.quick else options.rounds)
+            finally:
+                end_all()
     except KeyboardInterrupt:
         print("interrupted; everything that was started has ended", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -10,11 +10,12 @@ import re
 import resource
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.process import BenchError, clean_environment
+from benchmarks.process import BenchError, end_process, start_process
 
 RUN_SECONDS_MAX: Final = 180.0
 FINISHED: Final = re.compile(r"finished in (?P<value>[\d.]+)(?P<unit>us|ms|s|m|h), (?P<rate>[\d.]+) req/s")
@@ -45,19 +46,17 @@ def run_h2load(address: str, path: bytes, body: Path, *, connections: int, strea
         f"http://{address}{path.decode()}",
     ]
     before = _children_cpu_seconds()
-    try:
-        # A session of its own: Ctrl-C ends it by way of run(), not by itself.
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS_MAX,
-            env=clean_environment(),
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"h2load was not done after {RUN_SECONDS_MAX:.0f} s") from None
-    rate, data_bytes = parse_output(done.stdout, requests)
+    with tempfile.TemporaryFile() as output:
+        process = start_process(command, log=output)
+        try:
+            process.wait(RUN_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"h2load was not done after {RUN_SECONDS_MAX:.0f} s") from None
+        finally:
+            end_process(process)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    rate, data_bytes = parse_output(printed, requests)
     return H2loadRun(
         requests_per_second=rate, data_bytes=data_bytes, client_cpu_seconds=_children_cpu_seconds() - before
     )

@@ -3,6 +3,8 @@
 Rules
   * A process started here lives in a session of its own: Ctrl-C reaches the benchmark alone, which then ends exactly
     what it started, by pid.
+  * An interrupt waits while a process is being started: afterwards the process stands in `_started`, and `end_all` ends
+    it even if its starter was interrupted before he could keep it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+INTERRUPTS: Final = frozenset((signal.SIGINT, signal.SIGTERM))
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # A store of a million keys is closed in a second or two; then it is killed.
 STOP_SECONDS_MAX: Final = 60.0
+
+_started: Final[list[subprocess.Popen[bytes]]] = []  # Invariant: every process that was started and not yet ended.
 
 
 class BenchError(Exception):
@@ -57,15 +62,27 @@ def start_process(
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; with `piped` its stdin and stdout are ours."""
     pipe = subprocess.PIPE if piped else None
-    return subprocess.Popen(
-        command,
-        stdin=pipe or subprocess.DEVNULL,
-        stdout=pipe or log,
-        stderr=log,
-        cwd=folder,
-        env=clean_environment(),
-        start_new_session=True,
-    )
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=pipe or subprocess.DEVNULL,
+            stdout=pipe or log,
+            stderr=log,
+            cwd=folder,
+            env=clean_environment(),
+            start_new_session=True,
+            preexec_fn=take_interrupts,
+        )
+        _started.append(process)
+    finally:
+        take_interrupts()
+    return process
+
+
+def take_interrupts() -> None:
+    """Let through what was held up; a child begins with its starter's mask and calls this before its program starts."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
@@ -73,13 +90,21 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGTERM)
     try:
-        process.wait(STOP_SECONDS_MAX)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS_MAX)
     except BaseException:
         # Too slow, or a second Ctrl-C: it must not outlive us.
         process.kill()
         process.wait()
         raise
+    finally:
+        if process in _started and process.returncode is not None:
+            _started.remove(process)
+
+
+def end_all() -> None:
+    """End what an interrupt has left running."""
+    while _started:
+        end_process(_started[-1])

@@ -4,6 +4,8 @@
 #   tools/setup.sh         what `make run` needs
 #   tools/setup.sh dev     and what tests, checks and benchmarks need
 #
+# ETCDPY_PURE=1 leaves out the modules that mypyc compiles: for who edits them, or debugs.
+#
 # Missing Debian packages are installed when we are root on Debian; elsewhere one line says what to install.
 set -eu
 cd "$(dirname "$0")/.."
@@ -43,14 +45,30 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 
 # What an installation was made from: the stamp holds it, so that an unchanged checkout costs nothing.
+pure=${ETCDPY_PURE:-}
 state=$(cat pyproject.toml setup.py src/etcdpy/transport/http2/*.p[yx][xdi] tools/setup.sh 2>/dev/null | sha256sum)
+[ -n "$pure" ] && state="$state pure" || state="$state $(.venv/bin/python tools/compiled.py digest)"
 stamp=.venv/.etcdpy-$want
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$state" ]; then
   extra=
   [ "$want" = dev ] && extra='[dev]'
-  echo "installing etcdpy$extra into .venv and building its extension (a minute or two, once)"
-  .venv/bin/python -m pip install -q --disable-pip-version-check --editable ".$extra"
+  echo "installing etcdpy$extra into .venv and building its extensions (a minute or two, once)"
+  rm -f .venv/.etcdpy-run .venv/.etcdpy-dev
+  .venv/bin/python tools/compiled.py remove
+  install() { .venv/bin/python -m pip install -q --disable-pip-version-check --editable ".$extra"; }
+  if install; then
+    [ -n "$pure" ] || .venv/bin/python tools/compiled.py note
+  elif [ "$want" = run ] && [ -z "$pure" ]; then
+    echo "that failed; once more without what mypyc compiles: everything works, but slower" >&2
+    .venv/bin/python tools/compiled.py remove
+    ETCDPY_PURE=1 install
+  else
+    exit 1
+  fi
   echo "$state" > "$stamp"
+  if [ "$want" = dev ]; then
+    echo "$state" > .venv/.etcdpy-run # what serves the tests serves running
+  fi
 fi
 
 # The real etcd, which judges ours. Apart from .venv: both have a program called etcd.

@@ -458,7 +458,7 @@ TRANSACTIONS: Final = (
 INTERACTIVE_WATCHES: Final = [
     Line("watch -i", stdin=stdin)
     for stdin in (b"", b"\n", b"put \n", b"bogus\n", b"watch\n", b"progress x\n", b"watch foo --bogus\n")
-] + [Line("watch -i x", stdin=b"cancel 0\n")]
+] + [Line("watch -i", stdin=b"watch foo --rev=x\n"), Line("watch -i x", stdin=b"cancel 0\n")]
 
 DEAD: Final = lines("""
     get foo

@@ -207,6 +207,7 @@ class _Builder:
                 rng=random.Random(),
                 logger=named(self.log, "raft"),
                 applied=applied_index,
+                write_bare_commits=False,
                 pre_vote=config.pre_vote,
             )
         )

@@ -64,6 +64,9 @@ class Config:
     # True: appends and applies leave as messages to LOCAL_APPEND_THREAD and LOCAL_APPLY_THREAD, and their responses are
     # stepped when done. False: the caller finishes each Ready and calls advance().
     async_storage_writes: bool = True
+    # True: a commit index that moved is written even if nothing else is. False: it waits for the next write; after a
+    # crash it is learnt again (paper, figure 2: it is volatile), and every entry costs a message less.
+    write_bare_commits: bool = True
     # Most bytes of entries in one MsgApp, and in one Ready's committed entries (None: the same).
     max_size_per_message: int = 1 << 20
     max_committed_size_per_ready: int | None = None

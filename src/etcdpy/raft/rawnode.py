@@ -53,11 +53,20 @@ from etcdpy.raft.ticks import tick
 class RawNode:
     """See the top of the file."""
 
-    __slots__ = ("_raft", "_is_async", "_previous_leader", "_previous_role", "_previous_hard_state", "_advance_steps")
+    __slots__ = (
+        "_raft",
+        "_is_async",
+        "_writes_bare_commits",
+        "_previous_leader",
+        "_previous_role",
+        "_previous_hard_state",
+        "_advance_steps",
+    )
 
     def __init__(self, config: Config) -> None:
         self._raft = start(config)
         self._is_async = config.async_storage_writes
+        self._writes_bare_commits = config.write_bare_commits
         # What the last Ready told.
         self._previous_leader = self._raft.leader_id
         self._previous_role = self._raft.role
@@ -161,9 +170,12 @@ class RawNode:
         return self._has_new_hard_state()
 
     def _has_new_hard_state(self) -> bool:
+        """Return whether there is a hard state that must be written now."""
         raft = self._raft
         previous = self._previous_hard_state
-        return raft.log.committed != previous.commit or raft.term != previous.term or raft.vote != previous.vote
+        if raft.term != previous.term or raft.vote != previous.vote:
+            return True
+        return self._writes_bare_commits and raft.log.committed != previous.commit
 
     def ready(self) -> Ready:
         """Return what there is to do, and count it as taken."""
@@ -197,14 +209,17 @@ class RawNode:
         return ready
 
     def _fill_hard_state(self, ready: Ready) -> None:
-        if self._has_new_hard_state():
-            previous = self._previous_hard_state
-            current = self._raft.hard_state()
-            # A commit index alone need not be durable: it can be learnt again.
-            if current.term != previous.term or current.vote != previous.vote:
-                ready.must_sync = True
-            self._previous_hard_state = current
-            ready.hard_state = current
+        raft = self._raft
+        previous = self._previous_hard_state
+        is_new = raft.term != previous.term or raft.vote != previous.vote
+        if is_new:
+            ready.must_sync = True
+        elif raft.log.committed == previous.commit:
+            return
+        # A commit index alone need not be durable: it can be learnt again.
+        is_written = is_new or ready.entries or ready.snapshot is not None or raft.messages_after_append
+        if is_written or self._writes_bare_commits:
+            self._previous_hard_state = ready.hard_state = raft.hard_state()
 
     def _add_storage_messages(self, ready: Ready) -> None:
         append = make_append(self._raft, ready)

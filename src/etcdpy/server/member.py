@@ -14,8 +14,8 @@ Rules
     leaves, with the next effects, when that is on disk.
   * A write with a snapshot overtakes everything handed out for applying and not yet applied: the driver drops that,
     puts the snapshot's state in place, and says so by `persisted(write)` and then `restored(snapshot)`.
-  * A change of nothing but the commit index is not worth a write of its own: it travels with the next one. The commit
-    index is a hint after a crash, never a promise (paper, figure 2: it is volatile).
+  * A change of nothing but the commit index is not worth a write of its own: it travels with the next one, if raft is
+    told so (`write_bare_commits`). After a crash it is a hint, never a promise (paper, figure 2: it is volatile).
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ class Member:
         self._node = node
         self._raft = node.raft  # to look at, never to step
         self._storage = storage
-        self._written = hard_state  # term and vote as on disk or in a write that was handed out
-        self._deferred: HardState | None = None  # a commit index that waits for the next write
+        self._written = hard_state  # as on disk or in a write that was handed out
         self._leader_id = 0
         self._promises: list[Message] = []  # to others; what they promise is on disk
         self.applied_index = applied_index  # Invariant: <= committed_index, and only `applied` moves it.
@@ -183,27 +182,18 @@ class Member:
 
     def take_deferred(self) -> Write | None:
         """Return the commit index that no write carried so far: for a clean stop."""
-        if self._deferred is None:
+        written = self._written
+        commit = min(self._raft.log.committed, self._storage.last_index())
+        if commit <= written.commit:
             return None
-        write = Write([], self._deferred, None, [], must_sync=True)
-        self._deferred = None
-        return write
+        self._written = HardState(written.term, written.vote, commit)
+        return Write([], self._written, None, [], must_sync=True)
 
-    def _make_write(self, message: Message) -> Write | None:
+    def _make_write(self, message: Message) -> Write:
+        must_sync = bool(message.entries) or message.snapshot is not None
         hard_state = None
-        if message.term or message.vote or message.commit:
-            hard_state = HardState(message.term, message.vote, message.commit)
-        voted = hard_state is not None and (hard_state.term, hard_state.vote) != (
-            self._written.term,
-            self._written.vote,
-        )
-        if not (message.entries or message.snapshot is not None or voted or message.responses):
-            self._deferred = hard_state or self._deferred
-            return None
-        if hard_state is None:
-            hard_state = self._deferred
-        self._deferred = None
-        if hard_state is not None:
-            self._written = hard_state
-        must_sync = bool(message.entries) or voted or message.snapshot is not None
+        if message.term:
+            written = self._written
+            must_sync = must_sync or message.term != written.term or message.vote != written.vote
+            self._written = hard_state = HardState(message.term, message.vote, message.commit)
         return Write(message.entries, hard_state, message.snapshot, message.responses, must_sync)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,26 @@ def test_a_quick_run_measures_both_and_prints_every_row(tmp_path: Path) -> None:
         assert "FAILED" not in line
         assert line.split("/s", 1)[1].split()[0].replace(".", "").isdigit(), f"no ratio in {line!r}"
     assert "our load client, 1x1, against an empty server:" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminated_run_ends_what_it_started(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, "--only=put-100x10"), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        deadline = time.monotonic() + SECONDS_MAX
+        while not any("--data-dir" in line for line in processes_below(tmp_path)):
+            assert process.poll() is None and time.monotonic() < deadline, "no member was started"
+            os.sched_yield()
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=SECONDS_MAX)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert process.returncode == 130, printed
+    assert processes_below(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -27,7 +27,13 @@ from etcdpy.raft.storage import MemoryStorage
 class Single:
     """One voter whose disk and state machine do everything at once."""
 
-    def __init__(self, storage: MemoryStorage | None = None, is_async: bool = True, applied: int = 0) -> None:
+    def __init__(
+        self,
+        storage: MemoryStorage | None = None,
+        is_async: bool = True,
+        applied: int = 0,
+        write_bare_commits: bool = True,
+    ) -> None:
         if storage is None:
             storage = MemoryStorage()
             storage.apply_snapshot(Snapshot(b"", 1, 1, ConfState([1])))
@@ -42,6 +48,7 @@ class Single:
                 rng=random.Random(1),
                 applied=applied,
                 async_storage_writes=is_async,
+                write_bare_commits=write_bare_commits,
             )
         )
         self.applied: list[Entry] = []
@@ -137,6 +144,35 @@ def test_a_follower_without_leader_drops_proposals() -> None:
         Single().node.propose(b"a")
     with pytest.raises(InvariantError):
         Single().node.propose_entries([])
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("write_bare_commits", [True, False])
+def test_a_commit_index_alone_is_written_or_waits_for_the_next_write(is_async: bool, write_bare_commits: bool) -> None:
+    single = Single(is_async=is_async, write_bare_commits=write_bare_commits)
+    single.lead()
+    node = single.node
+    node.propose_entries([Entry(data=b"a")])
+    single.settle()
+
+    written = single.storage.initial_state()[0]
+    assert node.basic_status().commit == 3
+    assert written == HardState(1, 1, 3 if write_bare_commits else 2)
+
+    node.propose_entries([Entry(data=b"b")])
+    assert node.ready().hard_state == (None if write_bare_commits else HardState(1, 1, 3))
+
+
+def test_a_vote_is_written_even_if_bare_commits_are_not() -> None:
+    single = Single(write_bare_commits=False)
+    single.node.campaign()
+
+    ready = single.node.ready()  # what becomes of the pre-vote
+    for message in ready.messages:
+        single._do(message)
+    ready = single.node.ready()
+
+    assert ready.hard_state == HardState(1, 1, 1) and ready.must_sync
 
 
 def test_a_read_is_answered_at_once_by_a_single_voter() -> None:

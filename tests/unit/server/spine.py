@@ -239,6 +239,7 @@ def _open(directory: Path, identity: Identity, stopwatch: Callable[[], float] | 
             storage=raft_storage,
             rng=random.Random(1),
             applied=snapshot.index,
+            write_bare_commits=False,
         )
     )
     member = Member(node, raft_storage, recovered.hard_state, applied_index=snapshot.index)

@@ -24,8 +24,9 @@ from etcdpy.server.loop import (
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal
 from etcdpy.state.mvcc.answer import Answer
-from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import read_request
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.schema.buckets import Bucket
 from tests.unit.server.spine import Notes, Spine, open_spine, run, until
 
 DISK_THREAD = "etcd-disk"
@@ -411,15 +412,15 @@ def test_an_entry_whose_apply_broke_off_leaves_nothing_on_disk(tmp_path: Path, m
             propose(spine, 2)
             await spine.wait_quiet()
             spine.store.compact(2)
-            write = Store.execute_put
+            write = Backend.put
 
-            def break_off(store: Store, request: PutRequest) -> bytes:
-                if request.key == b"second":
+            def break_off(backend: Backend, bucket: Bucket, key: bytes, value: bytes) -> None:
+                if b"second" in value:
                     raise MemoryError
-                return write(store, request)
+                write(backend, bucket, key, value)
 
             with monkeypatch.context() as patch:
-                patch.setattr(Store, "execute_put", break_off)
+                patch.setattr(Backend, "put", break_off)
                 spine.driver.propose(txn_entry(spine, b"first", b"second"))
                 await until(lambda: bool(notes.failures))
             with contextlib.suppress(StorageError):

@@ -34,7 +34,17 @@ def make_member(voters: tuple[int, ...] = (1,)) -> tuple[Member, MemoryStorage]:
     storage.apply_snapshot(Snapshot(b"", 1, 1, ConfState(list(voters))))
     hard_state = HardState(1, 0, 1)
     storage.set_hard_state(hard_state)
-    node = RawNode(Config(id=1, election_tick=10, heartbeat_tick=1, storage=storage, rng=random.Random(1), applied=1))
+    node = RawNode(
+        Config(
+            id=1,
+            election_tick=10,
+            heartbeat_tick=1,
+            storage=storage,
+            rng=random.Random(1),
+            applied=1,
+            write_bare_commits=False,
+        )
+    )
     return Member(node, storage, hard_state, applied_index=1), storage
 
 
@@ -317,7 +327,15 @@ def test_a_restarted_member_knows_what_it_had_applied_and_committed() -> None:
     storage.append([Entry(2, 6, data=b"a"), Entry(2, 7, data=b"b")])
     hard_state = HardState(2, 1, 6)
     storage.set_hard_state(hard_state)
-    config = Config(id=1, election_tick=10, heartbeat_tick=1, storage=storage, rng=random.Random(1), applied=5)
+    config = Config(
+        id=1,
+        election_tick=10,
+        heartbeat_tick=1,
+        storage=storage,
+        rng=random.Random(1),
+        applied=5,
+        write_bare_commits=False,
+    )
     member = Member(RawNode(config), storage, hard_state, applied_index=5)
     assert (member.applied_index, member.committed_index, member.last_index) == (5, 6, 7)
 

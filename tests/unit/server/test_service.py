@@ -23,7 +23,6 @@ from etcdpy.base.errors import (
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import Entry
 from etcdpy.pb.rpc_pb2 import CompactionRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RangeResponse
-from etcdpy.server.member import Member
 from etcdpy.server.reads import Read
 from etcdpy.server.service import NOBODY, UNAPPLIED_ENTRIES_MAX, Service
 from etcdpy.state.alarm import NOSPACE
@@ -214,15 +213,16 @@ def test_the_largest_request_is_just_taken(tmp_path: Path, spare: int, error: ty
     run(scenario())
 
 
-def test_too_many_unapplied_entries_refuse_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_unapplied_entries_refuse_more(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_desk(tmp_path) as desk:
-            with monkeypatch.context() as patch:
-                gap = UNAPPLIED_ENTRIES_MAX
-                patch.setattr(Member, "committed_index", property(lambda member: member.applied_index + gap))
-                taken = desk.put(b"a")
-                gap += 1
-                refused = desk.put(b"b")
+            member = desk.spine.member
+            applied = member.applied_index
+            member.applied_index = member.committed_index - UNAPPLIED_ENTRIES_MAX
+            taken = desk.put(b"a")
+            member.applied_index -= 1
+            refused = desk.put(b"b")
+            member.applied_index = applied
 
             assert error_of(await desk.answer(refused)) is RequestTooManyRequests
             assert isinstance(await desk.answer(taken), Answer)

@@ -31,7 +31,17 @@ def follower(leader_id: int) -> Member:
     storage = MemoryStorage()
     storage.apply_snapshot(Snapshot(b"", 1, 1, ConfState([ME, LEADER, THIRD])))
     storage.set_hard_state(HardState(1, 0, 1))
-    node = RawNode(Config(id=ME, election_tick=10, heartbeat_tick=1, storage=storage, rng=random.Random(1), applied=1))
+    node = RawNode(
+        Config(
+            id=ME,
+            election_tick=10,
+            heartbeat_tick=1,
+            storage=storage,
+            rng=random.Random(1),
+            applied=1,
+            write_bare_commits=False,
+        )
+    )
     member = Member(node, storage, HardState(1, 0, 1), applied_index=1)
     if leader_id:
         member.step(Message(MSG_HEARTBEAT, to=ME, from_=leader_id, term=1))

@@ -15,6 +15,7 @@ from typing import Final, Protocol, cast
 
 from etcdpy.cli.etcdctl.exits import ERROR, OK, Exit
 from etcdpy.cli.etcdctl.flags import FlagError, FlagSet
+from etcdpy.cli.etcdctl.output import die_of_closed_output
 from etcdpy.cli.etcdctl.session import Session
 from etcdpy.cli.etcdctl.table import ROOT, ROOT_FLAGS, flags_of
 from etcdpy.cli.etcdctl.tree import Command, UnknownCommand, find
@@ -28,7 +29,8 @@ class _Runner(Protocol):
 
 def main() -> int:
     """Run etcdctl with the process's arguments; return the exit code."""
-    _use_default_signals()
+    _die_of_an_interrupt()
+    die_of_closed_output()
     api = os.environ.pop(API_VARIABLE, "")
     if api not in ("", "3"):
         _print_error(f"unsupported API version: {api}\n")
@@ -85,12 +87,11 @@ def _print_error(text: str) -> None:
     sys.stderr.flush()
 
 
-def _use_default_signals() -> None:
-    """Die of an interrupt or a closed pipe at once and silently, as compiled tools do."""
+def _die_of_an_interrupt() -> None:
+    """Die of it at once and silently, as compiled tools do."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

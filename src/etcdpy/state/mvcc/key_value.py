@@ -6,11 +6,11 @@ out. Byte equality with Go's encoding is what makes HashKV agree.
 
 from __future__ import annotations
 
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Final
 
 from etcdpy.base.invariant import StorageError
-from etcdpy.base.varint import decode_varint, encode_varint
+from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, decode_varint, encode_varint
 from etcdpy.pb.kv_pb2 import KeyValue
 
 _MOD_REVISION_TAG: Final = b"\x18"
@@ -18,17 +18,14 @@ _MOD_REVISION_TAG: Final = b"\x18"
 KVS_PREFIX: Final = [b"\x12" + encode_varint(size) for size in range(1 << 14)]
 _KEY_PREFIX: Final = [b"\x0a" + encode_varint(size) for size in range(1 << 8)]
 _VALUE_PREFIX: Final = [b"\x2a" + encode_varint(size) for size in range(1 << 12)]
-_SMALL: Final = [encode_varint(number) for number in range(1 << 14)]
-# The lower 14 bits of a longer number, marked as going on.
-_LOWER: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
 
 
 def encode_revision_varint(revision: int) -> bytes:
     """Return a revision as a varint; quicker than the general way where it passes 16,383."""
     if revision < 16384:
-        return _SMALL[revision]
+        return LAST_GROUPS[revision]
     if revision < 268435456:
-        return _LOWER[revision & 16383] + _SMALL[revision >> 14]
+        return MORE_GROUPS[revision & 16383] + LAST_GROUPS[revision >> 14]
     return encode_varint(revision)
 
 
@@ -45,7 +42,7 @@ def encode_key_value(key: bytes, created: int, modified: int, version: int, valu
         b"\x18",
         modified_varint,
         b"\x20",
-        _SMALL[version] if version < 16384 else encode_varint(version),
+        LAST_GROUPS[version] if version < 16384 else encode_varint(version),
     ]
     if value_size:
         parts.append(_VALUE_PREFIX[value_size] if value_size < 4096 else b"\x2a" + encode_varint(value_size))
@@ -101,10 +98,11 @@ def join_kvs(stored: list[bytes], tail: bytes = b"") -> bytes:
     sizes = list(map(len, stored))
     if not sizes:
         return tail
+    # Prefix, KeyValue, prefix, KeyValue ..., tail; filled by slices, without an object per pair.
+    parts = [tail] * (2 * len(stored) + 1)
     if max(sizes) < len(KVS_PREFIX):
-        prefixes = map(KVS_PREFIX.__getitem__, sizes)
+        parts[0:-1:2] = map(KVS_PREFIX.__getitem__, sizes)
     else:
-        prefixes = map(field_prefix, repeat(b"\x12"), sizes)
-    parts = list(chain.from_iterable(zip(prefixes, stored, strict=True)))
-    parts.append(tail)
+        parts[0:-1:2] = map(field_prefix, repeat(b"\x12"), sizes)
+    parts[1::2] = stored
     return b"".join(parts)

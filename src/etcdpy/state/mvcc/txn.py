@@ -55,10 +55,9 @@ def apply(store: Store, request: TxnRequest | TxnPlan) -> Answer:
 
 def is_txn_readonly(plan: TxnPlan) -> bool:
     """Return whether no operation of either branch, nested ones too, can write."""
-    for op in _iterate_operations(plan):
-        if op.kind != RANGE:
-            return False
-    return True
+    if plan.is_flat:
+        return not plan.may_write
+    return all(op.kind == RANGE for op in _iterate_operations(plan))
 
 
 def is_txn_serializable(plan: TxnPlan) -> bool:

@@ -27,9 +27,7 @@ TXN: Final = 4
 
 _KINDS: Final[dict[str, int]] = {
     "request_range": RANGE,
-    "request_put": PUT,
     "request_delete_range": DELETE_RANGE,
-    "request_txn": TXN,
 }
 
 
@@ -46,19 +44,20 @@ class Op:
 class TxnPlan:
     """One level of a transaction."""
 
-    __slots__ = ("compares", "success", "failure", "is_flat")
+    __slots__ = ("compares", "success", "failure", "is_flat", "may_write")
 
     def __init__(self, compares: list[Compare], success: list[Op], failure: list[Op]) -> None:
         self.compares = compares
         self.success = success
         self.failure = failure
         self.is_flat = True  # No operation of either branch is a transaction: most are so, and are handled quicker.
-        for op in success:
-            if op.kind == TXN:
-                self.is_flat = False
-        for op in failure:
-            if op.kind == TXN:
-                self.is_flat = False
+        self.may_write = False  # Some operation of either branch is no range.
+        for branch in (success, failure):
+            for op in branch:
+                if op.kind != RANGE:
+                    self.may_write = True
+                    if op.kind == TXN:
+                        self.is_flat = False
 
 
 class Span:
@@ -116,12 +115,15 @@ def _ops_of(messages: Iterable[RequestOp]) -> list[Op]:
     ops = []
     for message in messages:
         name = message.WhichOneof("request")
-        if name is None:
+        if name == "request_put":  # most of all
+            ops.append(Op(PUT, message.request_put))
+        elif name is None:
             ops.append(Op(NOTHING, None))
-            continue
-        kind = _KINDS[name]
-        request = getattr(message, name)
-        ops.append(Op(kind, Span(request, 0, len(request)) if kind == TXN else request))
+        elif name == "request_txn":
+            nested = message.request_txn
+            ops.append(Op(TXN, Span(nested, 0, len(nested))))
+        else:
+            ops.append(Op(_KINDS[name], getattr(message, name)))
     return ops
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from etcdpy.base.varint import decode_varint, encode_varint
+from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, decode_varint, encode_varint
 from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE_V2, ENTRY_NORMAL, ConfState, Entry, HardState
 
@@ -42,8 +42,8 @@ PADDING: Final = [b"\0" * (-n % 8) for n in range(8)]
 
 # Numbers of one and two bytes as varints, and the two low bytes of longer ones (14 bits, "more follows"): looked up
 # where a function call per number would be felt.
-SHORT_VARINTS: Final = [encode_varint(number) for number in range(1 << 14)]
-LOW_VARINTS: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
+SHORT_VARINTS: Final = LAST_GROUPS
+LOW_VARINTS: Final = MORE_GROUPS
 
 
 class MalformedRecord(Exception):

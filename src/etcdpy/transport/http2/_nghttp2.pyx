@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""HTTP/2 sessions with gRPC's message framing, server and client side, over libnghttp2. The only compiled module.
+"""HTTP/2 sessions with gRPC's message framing, server and client side, over libnghttp2. Compiled by Cython.
 
     data_received > nghttp2 > C callbacks collect > dispatch to Python > answers queue in the streams > flush > one write
 
