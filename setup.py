@@ -26,7 +26,7 @@ if not os.environ.get("ETCDPY_PURE"):
 
     groups = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["etcdpy"]["compiled"]
     extensions += mypycify(
-        [path for group in groups.values() for path in group],
+        ["--config-file=tools/mypyc.ini", *[path for group in groups.values() for path in group]],
         opt_level="2",
         debug_level="0",
         # One C file per group, so that two cores have something to do.

@@ -46,7 +46,7 @@ fi
 
 # What an installation was made from: the stamp holds it, so that an unchanged checkout costs nothing.
 pure=${ETCDPY_PURE:-}
-state=$(cat pyproject.toml setup.py src/etcdpy/transport/http2/*.p[yx][xdi] tools/setup.sh 2>/dev/null | sha256sum)
+state=$(cat pyproject.toml setup.py src/etcdpy/transport/http2/*.p[yx][xdi] tools/setup.sh tools/mypyc.ini 2>/dev/null | sha256sum)
 [ -n "$pure" ] && state="$state pure" || state="$state $(.venv/bin/python tools/compiled.py digest)"
 stamp=.venv/.etcdpy-$want
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$state" ]; then
