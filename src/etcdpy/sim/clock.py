@@ -1,7 +1,7 @@
 """Virtual time: one queue of events for the whole world, and a loop for each process that hangs on it.
 
     Schedule      (time, number) -> what happens then; time passes by taking the next event, never by waiting
-    ProcessLoop   the part of asyncio's loop that a member uses; dies with its process, stands still while that is paused
+    ProcessLoop   the part of asyncio's loop that a member uses; dies with its process, stands still while it pauses
 
 Rules
   * Events of one time happen in the order in which they were asked for: the same run every time.

@@ -74,7 +74,7 @@ class Fault(Exception):
 class Run:
     """See the top of the file."""
 
-    def __init__(self, seed: int, faults: Faults, settings: Settings | None) -> None:
+    def __init__(self, seed: int, faults: Faults = NO_FAULTS, settings: Settings | None = None) -> None:
         self._rng = random.Random(seed)
         chosen = choose_settings(random.Random(self._rng.random()))
         self.settings = settings or chosen
@@ -199,12 +199,8 @@ class Run:
         revision = max(process.machine.store.current_revision for process in processes)
         self._wait(
             "watchers were not told everything",
-            lambda: all(self._is_told(watcher, revision) for watcher in cluster.watchers),
+            lambda: all(watcher.knows(revision) for watcher in cluster.watchers),
         )
-
-    def _is_told(self, watcher: WatchClient, revision: int) -> bool:
-        """By events up to there, or by a progress notification, which comes once a second."""
-        return watcher.knows(revision)
 
     # -- the verdict
 
