@@ -67,7 +67,7 @@ class Book:
         index = bisect_left(self._terms, raft.term) - 1
         if index >= raft.log.first_index() - 1 and raft.log.term_or_zero(index) != self._terms[index]:
             raise InvariantError(
-                f"{raft.id} leads term {raft.term} without entry {index}, which was applied in term {self._terms[index]}"
+                f"{raft.id} leads term {raft.term} without entry {index} of term {self._terms[index]}: it was applied"
             )
 
     def note_applied(self, member: int, entry: Entry, request_id: int, result: Result | None) -> None:
