@@ -54,7 +54,10 @@ class Cluster:
         self.disks: dict[int, Disk] = {}
         self.processes: dict[int, Process] = {}
         self.removed: set[int] = set()
-        self.restart_seconds = (0.05, 1.0)  # until a member that died by itself runs again, on average: one of these
+        self.restart_seconds: tuple[float, ...] = (
+            0.05,
+            1.0,
+        )  # until a member that died by itself runs again, on average: one of these
         self._lives = 0
         self._streams: dict[int, tuple[int, WatchClient]] = {}  # stream -> (member, who watches)
         self._around = Surroundings(

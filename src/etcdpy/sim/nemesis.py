@@ -108,6 +108,7 @@ class Nemesis:
         if victim is None:
             return
         victim.wal.tear = self._rng.randrange(4)
+        self._cluster.trace.add(victim.member_id, "tear", f"after {victim.wal.tear} steps")
         if self._rng.random() < 0.5:
             self._cluster.schedule.call_later(self._later(0.4), self._cut_power, victim)
 
