@@ -3,7 +3,7 @@
 ARGS ?=
 DIR ?= ../shared/reference/raft-testdata
 
-.PHONY: run test check bench scenarios crash setup dev
+.PHONY: run test check bench scenarios crash sim setup dev
 
 run: setup            ## start a member on 127.0.0.1:2379 (its data in ./default.etcd); ARGS="--name x" adds flags
 	exec .venv/bin/etcd $(ARGS)
@@ -23,6 +23,9 @@ bench: dev            ## ours and the real etcd in turn, a table of ratios: abou
 
 crash: dev            ## kill -9 under load, ROUNDS times (default 100, about 5 minutes)
 	ETCDPY_CRASH_ROUNDS=$${ROUNDS:-100} .venv/bin/python -m pytest tests/e2e/test_crash.py
+
+sim: dev              ## clusters in virtual time, SEEDS of them (default 1000, about 4 minutes) from FIRST on: docs/simulator.md
+	.venv/bin/python -m etcdpy.sim --seeds $${SEEDS:-1000} --first $${FIRST:-0}
 
 scenarios: dev        ## replay raft scenario files below DIR
 	.venv/bin/python tools/scenarios.py $(DIR)

@@ -6,9 +6,10 @@ wrong function in the place of a right one for as long as the context lasts.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from etcdpy.pb.raft_values import Entry, Message
@@ -22,6 +23,7 @@ from etcdpy.server.reads import ReadQueue
 from etcdpy.server.service import Service
 from etcdpy.sim.backend import VirtualBackend
 from etcdpy.sim.faults import Faults
+from etcdpy.sim.settings import CAMPAIGN, CRASH, PARTITION, TORN_WRITE, Settings, choose_settings
 from etcdpy.state.mvcc.store import Store
 from etcdpy.storage.schema import buckets, meta
 
@@ -33,10 +35,75 @@ class Patch:
     wrong: Callable[..., Any]
 
 
+def usual(seed: int) -> Settings:
+    return choose_settings(random.Random(seed))
+
+
+def churning(seed: int) -> Settings:
+    """Leaders come and go before much is replicated."""
+    return replace(
+        usual(seed),
+        members=3,
+        troubles=(CRASH, CAMPAIGN, PARTITION),
+        trouble_seconds=0.2,
+        chaos_seconds=8.0,
+        clients=8,
+        watchers=1,
+        think_seconds=0.03,
+        read_share=0.2,
+        loss=0.05,
+        reordering=0.1,
+        delay_seconds=0.05,
+        entries_per_message_bytes=1,
+        snapshot_count=10_000,
+        pre_vote=False,
+        check_quorum=False,
+    )
+
+
+def torn(seed: int) -> Settings:
+    """Few writes, many of them torn, and the power goes before the next."""
+    return replace(
+        usual(seed),
+        members=3,
+        troubles=(TORN_WRITE,),
+        trouble_seconds=0.8,
+        chaos_seconds=16.0,
+        clients=3,
+        watchers=1,
+        think_seconds=0.1,
+        read_share=0.9,
+        loss=0.0,
+        duplication=0.0,
+        reordering=0.0,
+        delay_seconds=0.005,
+        snapshot_count=10_000,
+        pre_vote=True,
+        check_quorum=True,
+    )
+
+
+def divided(seed: int) -> Settings:
+    """Old leaders are asked while new ones are written to."""
+    return replace(
+        usual(seed),
+        troubles=(PARTITION,),
+        trouble_seconds=1.0,
+        clients=8,
+        think_seconds=0.05,
+        read_share=0.5,
+        check_quorum=False,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
+    """`world` draws settings that give the bug a chance to show; `first`: the seed to begin with."""
+
     faults: Faults = field(default_factory=Faults)
     patch: Patch | None = None
+    world: Callable[[int], Settings] = usual
+    first: int = 0
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -147,16 +214,20 @@ BUGS: dict[str, Bug] = {
     "a write counts as durable before it is synced": Bug(Faults(skips_sync=True)),
     "a promise leaves before what it promises is on disk": Bug(patch=Patch(Member, "take_effects", promise_at_once)),
     "a restart forgets the vote": Bug(Faults(forgets_vote=True)),
-    "a restart trusts a log that is not synced": Bug(Faults(trusts_unsynced_log=True)),
+    "a restart trusts a log that is not synced": Bug(Faults(trusts_unsynced_log=True), world=torn, first=70),
     "entries are applied twice after a restart": Bug(Faults(forgets_index=True)),
     "the consistent index is durable before its effects": Bug(
         patch=Patch(VirtualBackend, "end_entry", end_entry_apart)
     ),
     "a put is acknowledged before it is committed": Bug(Faults(acknowledges_early=True)),
     "votes count twice": Bug(patch=Patch(Tracker, "tally_votes", count_votes_twice)),
-    "an old term's entry commits by counting": Bug(patch=Patch(RaftLog, "maybe_commit", commit_any_term)),
-    "a follower appends without the consistency check": Bug(patch=Patch(RaftLog, "maybe_append", append_unchecked)),
-    "a read is answered without confirmation": Bug(patch=Patch(reads, "_confirm", confirm_at_once)),
+    "an old term's entry commits by counting": Bug(
+        patch=Patch(RaftLog, "maybe_commit", commit_any_term), world=churning
+    ),
+    "a follower appends without the consistency check": Bug(
+        patch=Patch(RaftLog, "maybe_append", append_unchecked), world=churning
+    ),
+    "a read is answered without confirmation": Bug(patch=Patch(reads, "_confirm", confirm_at_once), world=divided),
     "a read does not wait for its index": Bug(patch=Patch(ReadQueue, "confirm", confirm_for_now)),
     "a context of reads is used again": Bug(patch=Patch(Service, "close_read_round", reuse_context)),
     "an event is lost at catch-up": Bug(patch=Patch(Store, "changes_between", forget_an_event)),

@@ -25,7 +25,15 @@ from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.auto_compaction import AutoCompaction
-from etcdpy.server.bootstrap import Folders, Identity, Recovered, check_backend, prepare_backend, recover
+from etcdpy.server.bootstrap import (
+    Folders,
+    Identity,
+    Recovered,
+    check_backend,
+    commit_applied,
+    prepare_backend,
+    recover,
+)
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
@@ -144,6 +152,7 @@ class _Builder:
         )
         self.backend = _open_backend(config, self.folders, self.recovered, self.log, self.wake)
         check_backend(self.recovered, self.backend)
+        self.recovered.hard_state = commit_applied(self.recovered.hard_state, self.backend.consistent_index)
         prepare_backend(self.backend)
 
     def wake(self) -> None:

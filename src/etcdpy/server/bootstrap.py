@@ -157,6 +157,15 @@ def check_backend(recovered: Recovered, backend: Backend) -> None:
         )
 
 
+def commit_applied(hard_state: HardState, consistent_index: int) -> HardState:
+    """Return the hard state from which raft starts: what was applied was committed, though the log may not say so yet.
+
+    So the first turn brings configuration and v2 store to where the database stands. Until then the three would not be
+    the state of one index, and no snapshot may be made of them.
+    """
+    return HardState(hard_state.term, hard_state.vote, max(hard_state.commit, consistent_index))
+
+
 def _found(folders: Folders, snapshotter: Snapshotter, founding: Founding, unsafe_no_fsync: bool) -> Recovered:
     wal = _create_wal(folders, founding.member_id, founding.cluster_id, unsafe_no_fsync)
     entries = founding.entries()

@@ -5,6 +5,7 @@
     entries    an index, once applied, means one entry to everybody    (state machine safety)
     answers    and everybody's state machine says the same of it
     a leader   holds every entry that was applied under earlier terms  (leader completeness)
+    commits    a leader commits nothing of other terms, but by entries of its own   (figure 8)
     logs       two entries of one index and term are the same, and so is all before them   (log matching)
 
 Each throws InvariantError with both sides of the contradiction.
@@ -29,6 +30,7 @@ class Book:
     def __init__(self) -> None:
         self._votes: dict[tuple[int, int], int] = {}  # (member, term) -> for whom
         self._leaders: dict[int, int] = {}  # term -> member
+        self._commits: dict[int, int] = {}  # term -> its leader's commit index when it was elected
         self._entries: list[Entry] = [Entry()]  # Invariant: entry i has index i; all were applied by somebody.
         self._terms: list[int] = [0]  # their terms, which never fall
         self._answers: dict[int, tuple[int, bytes]] = {}  # index -> what the state machine said
@@ -59,15 +61,24 @@ class Book:
         """A member leads: alone in its term, with everything that was agreed on before."""
         known = self._leaders.get(raft.term)
         if known == raft.id:
+            self._check_commit(raft)
             return
         if known is not None:
             raise InvariantError(f"term {raft.term} has two leaders, {known} and {raft.id}")
         self._leaders[raft.term] = raft.id
+        self._commits[raft.term] = raft.log.committed
         self._note_vote(raft.id, raft.term, raft.id)
         index = bisect_left(self._terms, raft.term) - 1
         if index >= raft.log.first_index() - 1 and raft.log.term_or_zero(index) != self._terms[index]:
             raise InvariantError(
-                f"{raft.id} leads term {raft.term} without entry {index} of term {self._terms[index]}, which was applied"
+                f"{raft.id} leads term {raft.term} without entry {index} of term {self._terms[index]}: it was applied"
+            )
+
+    def _check_commit(self, raft: Raft) -> None:
+        committed = raft.log.committed
+        if committed > self._commits[raft.term] and raft.log.term_or_zero(committed) != raft.term:
+            raise InvariantError(
+                f"{raft.id} leads term {raft.term} and committed {committed} of term {raft.log.term_or_zero(committed)}"
             )
 
     def note_applied(self, member: int, entry: Entry, request_id: int, result: Result | None) -> None:

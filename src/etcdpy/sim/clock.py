@@ -1,7 +1,7 @@
 """Virtual time: one queue of events for the whole world, and a loop for each process that hangs on it.
 
     Schedule      (time, number) -> what happens then; time passes by taking the next event, never by waiting
-    ProcessLoop   the part of asyncio's loop that a member uses; dies with its process, stands still while that is paused
+    ProcessLoop   the part of asyncio's loop that a member uses; dies with its process, stands still while it pauses
 
 Rules
   * Events of one time happen in the order in which they were asked for: the same run every time.
@@ -58,18 +58,23 @@ class Schedule:
 
     def step(self) -> bool:
         """Let the next event happen; return False when there is none."""
-        while self._events:
-            event = heapq.heappop(self._events)
-            if not event.is_cancelled:
-                self.now = event.time
-                self.number += 1
-                event.callback(*event.args)
-                return True
-        return False
+        if not self._drop_cancelled():
+            return False
+        event = heapq.heappop(self._events)
+        self.now = event.time
+        self.number += 1
+        event.callback(*event.args)
+        return True
+
+    def _drop_cancelled(self) -> bool:
+        """Return whether an event is left, the first of them not cancelled."""
+        while self._events and self._events[0].is_cancelled:
+            heapq.heappop(self._events)
+        return bool(self._events)
 
     def run_until(self, time: float, stop: Callable[[], bool] | None = None) -> bool:
         """Let events happen up to `time`, or until `stop` says so; return whether it did."""
-        while self._events and self._events[0].time <= time:
+        while self._drop_cancelled() and self._events[0].time <= time:
             self.step()
             if stop is not None and stop():
                 return True

@@ -54,7 +54,10 @@ class Cluster:
         self.disks: dict[int, Disk] = {}
         self.processes: dict[int, Process] = {}
         self.removed: set[int] = set()
-        self.restart_seconds = 1.0  # until a member that died by itself runs again, on average
+        self.restart_seconds: tuple[float, ...] = (
+            0.05,
+            1.0,
+        )  # until a member that died by itself runs again, on average: one of these
         self._lives = 0
         self._streams: dict[int, tuple[int, WatchClient]] = {}  # stream -> (member, who watches)
         self._around = Surroundings(
@@ -131,7 +134,9 @@ class Cluster:
             self.removed.add(member)
         self.crash(member, power=self.rng.random() < 0.5)
         if not process.is_removed:
-            self.schedule.call_later(self.rng.expovariate(1 / self.restart_seconds), self.start, member)
+            self.schedule.call_later(
+                self.rng.expovariate(1 / self.rng.choice(self.restart_seconds)), self.start, member
+            )
 
     def add_member(self, *, is_learner: bool) -> None:
         """Propose a new member, and let it run."""

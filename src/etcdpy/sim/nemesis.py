@@ -10,7 +10,7 @@ from typing import Final
 
 from etcdpy.sim.cluster import Cluster
 from etcdpy.sim.process import Process
-from etcdpy.sim.settings import CAMPAIGN, CRASH, MEMBERS, PARTITION, PAUSE, SLOW_DISK, STORM, TRANSFER
+from etcdpy.sim.settings import CAMPAIGN, CRASH, MEMBERS, PARTITION, PAUSE, SLOW_DISK, STORM, TORN_WRITE, TRANSFER
 from etcdpy.state.members.change import promote_change, remove_change
 
 # Members at once: removals and additions go on between these.
@@ -39,7 +39,7 @@ class Nemesis:
         cluster = self._cluster
         self._is_stopped = True
         cluster.network.heal()
-        cluster.restart_seconds = 0.1
+        cluster.restart_seconds = (0.1,)
         for member in sorted(cluster.disks):
             process = cluster.processes.get(member)
             if process is None:
@@ -64,6 +64,8 @@ class Nemesis:
         kind = self._rng.choice(self._cluster.settings.troubles)
         if kind == CRASH:
             self._crash()
+        elif kind == TORN_WRITE:
+            self._tear()
         elif kind == PARTITION:
             self._cut()
         elif kind == PAUSE:
@@ -91,11 +93,6 @@ class Nemesis:
 
     def _crash(self) -> None:
         cluster, rng = self._cluster, self._rng
-        if rng.random() < 0.3:
-            victim = self._victim()
-            if victim is not None:
-                victim.wal.tear = rng.randrange(4)  # it dies in one of its next writes
-            return
         if rng.random() < 0.15:
             victims = list(cluster.running())
         else:
@@ -104,6 +101,22 @@ class Nemesis:
         for victim in victims:
             cluster.crash(victim.member_id, power=power)
             cluster.schedule.call_later(self._later(rng.choice((0.05, 1.0))), cluster.start, victim.member_id)
+
+    def _tear(self) -> None:
+        """Let a member die in one of its next writes; perhaps its machine follows, soon after it runs again."""
+        victim = self._victim()
+        if victim is None:
+            return
+        victim.wal.tear = self._rng.randrange(4)
+        self._cluster.trace.add(victim.member_id, "tear", f"after {victim.wal.tear} steps")
+        if self._rng.random() < 0.5:
+            self._cluster.schedule.call_later(self._later(0.4), self._cut_power, victim)
+
+    def _cut_power(self, victim: Process) -> None:
+        cluster, member = self._cluster, victim.member_id
+        if not self._is_stopped and cluster.find(member) not in (None, victim):
+            cluster.crash(member, power=True)
+            cluster.schedule.call_later(self._later(0.5), cluster.start, member)
 
     def _cut(self) -> None:
         cluster, rng = self._cluster, self._rng

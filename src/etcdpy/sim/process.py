@@ -22,6 +22,7 @@ from etcdpy.pb.raft_values import Entry, Message, Snapshot
 from etcdpy.raft.config import Config
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.storage import MemoryStorage
+from etcdpy.server.bootstrap import commit_applied
 from etcdpy.server.effects import Write
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
@@ -161,7 +162,7 @@ class Process:
 
     def _build_member(self) -> None:
         settings, contents, start = self._around.settings, self.contents, self.start_snapshot
-        hard_state = contents.hard_state
+        hard_state = commit_applied(contents.hard_state, self.backend.consistent_index)
         if self._around.faults.forgets_vote:
             hard_state.vote = 0
         self.storage = MemoryStorage()
@@ -409,6 +410,10 @@ class Process:
     def send_snapshot(self, message: Message) -> None:
         """Send what is applied at this moment, as server.snapshot_send does."""
         index = self.machine.consistent_index
+        if index != self.member.applied_index:
+            raise InvariantError(
+                f"a snapshot of the store at {index} and the configuration at {self.member.applied_index}"
+            )
         snapshot = Snapshot(self.machine.v2store.save(), index, self.machine.term, self.member.conf_state)
         self._around.network.send_snapshot(message, snapshot, self.backend.database.copy_tables())
 
@@ -439,7 +444,7 @@ class Process:
     def kill(self, *, power: bool) -> int:
         """End this life; `power`: what is not synced is lost. Return how many records went."""
         self.loop.kill()
-        if self._rng.random() < 0.5:
+        if self.wal.tear != 0 and self._rng.random() < 0.5:  # 0: it died in that very job
             self.disk_queue.interrupt(self.wal, self._rng.randrange(4))
         if self.backend.is_committing and self._rng.random() < 0.5:
             self.backend.finish_commit()

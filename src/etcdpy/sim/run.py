@@ -74,7 +74,7 @@ class Fault(Exception):
 class Run:
     """See the top of the file."""
 
-    def __init__(self, seed: int, faults: Faults, settings: Settings | None) -> None:
+    def __init__(self, seed: int, faults: Faults = NO_FAULTS, settings: Settings | None = None) -> None:
         self._rng = random.Random(seed)
         chosen = choose_settings(random.Random(self._rng.random()))
         self.settings = settings or chosen
@@ -103,7 +103,9 @@ class Run:
         self.schedule.run_until(self.settings.chaos_seconds)
         nemesis.stop()
         self._wait("no leader", lambda: self._is_led(cluster))
+        self._drop_removed(cluster)
         self.schedule.run_until(self.schedule.now + PEACE_SECONDS)
+        self._wait("no leader after all", lambda: self._is_led(cluster))
         self._probe(cluster)
         self._settle(cluster)
         self._judge(cluster)
@@ -162,16 +164,14 @@ class Run:
         for client in cluster.clients:
             client.is_stopped = True
         self._wait("clients without an answer", lambda: all(client.is_idle for client in cluster.clients))
-        self._drop_removed(cluster)
         for member in sorted(cluster.processes):
             self._ask(cluster, member, Put(b"probe", b"%d" % member))
             self._ask(cluster, member, Range(ALL_KEYS, ALL_KEYS))
 
     def _drop_removed(self, cluster: Cluster) -> None:
-        """Who was removed while it could not hear of it runs on, alone; its operator would stop it."""
+        """Who was removed while it could not hear of it runs on, and disturbs elections; its operator would stop it."""
         leader = cluster.leader()
-        if leader is None:
-            raise Fault("the leader is gone, in peace")
+        assert leader is not None
         conf_state = leader.member.conf_state
         for member in sorted(cluster.processes):
             if member not in conf_state.voters + conf_state.learners:
@@ -199,12 +199,8 @@ class Run:
         revision = max(process.machine.store.current_revision for process in processes)
         self._wait(
             "watchers were not told everything",
-            lambda: all(self._is_told(watcher, revision) for watcher in cluster.watchers),
+            lambda: all(watcher.knows(revision) for watcher in cluster.watchers),
         )
-
-    def _is_told(self, watcher: WatchClient, revision: int) -> bool:
-        """By events up to there, or by a progress notification, which comes once a second."""
-        return watcher.knows(revision)
 
     # -- the verdict
 

@@ -14,6 +14,7 @@ TICK_SECONDS: Final = 0.1
 ELECTION_TICKS: Final = 10
 
 CRASH: Final = "crash"
+TORN_WRITE: Final = "torn write"
 PARTITION: Final = "partition"
 PAUSE: Final = "pause"
 SLOW_DISK: Final = "slow disk"
@@ -21,7 +22,7 @@ TRANSFER: Final = "transfer"
 MEMBERS: Final = "members"
 STORM: Final = "storm"
 CAMPAIGN: Final = "campaign"
-TROUBLES: Final = (CRASH, PARTITION, PAUSE, SLOW_DISK, TRANSFER, MEMBERS, STORM, CAMPAIGN)
+TROUBLES: Final = (CRASH, TORN_WRITE, PARTITION, PAUSE, SLOW_DISK, TRANSFER, MEMBERS, STORM, CAMPAIGN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from etcdpy.base.ids import compute_cluster_id, compute_member_id
 from etcdpy.base.invariant import StorageError
 from etcdpy.pb import etcdserver_pb2
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState
-from etcdpy.server.bootstrap import Folders, Recovered, check_backend, recover
+from etcdpy.server.bootstrap import Folders, Recovered, check_backend, commit_applied, recover
 from etcdpy.server.joining import Joining
 from etcdpy.state.members import Member as ClusterMember
 from etcdpy.storage.backend import Backend
@@ -180,6 +180,12 @@ def test_a_store_that_is_behind_the_snapshot_is_refused(tmp_path: Path) -> None:
             check_backend(recovered, backend)
     finally:
         backend.close()
+
+
+def test_what_was_applied_counts_as_committed() -> None:
+    assert commit_applied(HardState(3, 2, 5), 7) == HardState(3, 2, 7)
+    assert commit_applied(HardState(3, 2, 5), 4) == HardState(3, 2, 5)
+    assert commit_applied(HardState(), 0).is_empty()
 
 
 def test_a_second_start_touches_nothing_of_the_member_that_runs(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def random_history(rng: random.Random) -> list[Operation]:
     model, operations = Model(), []
     moments = sorted(rng.sample(range(100), 3 * rng.randrange(2, 6)))
     for number in range(len(moments) // 3):
-        request: Request = rng.choice([Range(b"k"), Put(b"k", b"%d" % number), Delete(b"k")])
+        requests: list[Request] = [Range(b"k"), Put(b"k", b"%d" % number), Delete(b"k")]
+        request = rng.choice(requests)
         if isinstance(request, Range):
             response: Response = ("found", read_items(model.history[-1], b"k", b""))
         else:

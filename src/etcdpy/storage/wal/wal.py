@@ -144,6 +144,14 @@ class Wal:
             is_synced=not unsafe_no_fsync,
             clock=clock,
         )
+        # A killed process may have written what it had no time to sync. From here on others are told that we have it,
+        # perhaps without a further write: it must not go with the power.
+        try:
+            with files.storage_errors(f"wal: cannot sync {directory}"):
+                wal._sync(segments[-1].fd)
+        except BaseException:
+            _close_segments(segments)
+            raise
         return wal, log.contents
 
     @property

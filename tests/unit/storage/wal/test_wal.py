@@ -156,6 +156,15 @@ def test_one_sync_per_batch_and_none_for_a_commit(tmp_path: Path) -> None:
     wal.close()
 
 
+def test_what_a_killed_process_left_is_synced_before_anybody_is_told_of_it(tmp_path: Path) -> None:
+    wal = Wal.create(str(tmp_path / "wal"), b"meta", segment_bytes=SMALL)
+    put(wal, 1)
+    wal.close()
+    wal, _ = Wal.open(str(tmp_path / "wal"), WalSnapshot(), segment_bytes=SMALL)
+    assert wal.fsync_count == 1
+    wal.close()
+
+
 def test_without_fsync_nothing_is_synced(tmp_path: Path) -> None:
     wal = Wal.create(str(tmp_path / "wal"), b"meta", segment_bytes=SMALL, unsafe_no_fsync=True)
     written = [put(wal, index) for index in range(1, 150)]
