@@ -277,7 +277,7 @@ class Housekeeper:
 
     async def _revoke(self, lease_id: int) -> None:
         try:
-            await self._service.call(kinds.LEASE_REVOKE, rpc_pb2.LeaseRevokeRequest(ID=lease_id))
+            await self._service.call_as_leader(kinds.LEASE_REVOKE, rpc_pb2.LeaseRevokeRequest(ID=lease_id))
             self.leases_expired += 1
         except EtcdError as error:
             log_warn(self._log, "failed to revoke lease", lease_id=f"{lease_id:016x}", error=error.text)
