@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -108,8 +107,10 @@ class Etcd:
         node.housekeeper.watch_feed = api
         self._build_servers(node, api)
         self._watch_over_callbacks(node.driver)
+        await node.questions.check_before_serving(is_new=node.recovered.is_new)
         node.driver.start(node.service)
         node.housekeeper.start()
+        node.questions.start_monitor()
         if node.store.is_compacting:
             node.compactions.start()
         node.peers.start(node.recovered.remotes)
@@ -219,7 +220,8 @@ class Etcd:
             build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop
         )
         asked_by_peers = HttpServer(
-            build_peer_app(ops, format_id(node.cluster_id), lambda: _member_records(node)), loop=self._loop
+            build_peer_app(ops, format_id(node.cluster_id), node.questions.member_records, node.questions.routes()),
+            loop=self._loop,
         )
         peers = self._peer_server = PeerServer(node.peers.network, others=asked_by_peers)
         metrics = HttpServer(build_metrics_app(ops, self._log), loop=self._loop)
@@ -317,10 +319,6 @@ class GuardedScheduler:
 
     def call_soon(self, callback: Callable[[], None], /) -> object:
         return self._loop.call_soon(self._driver.guard, callback)
-
-
-def _member_records(node: Node) -> list[dict[str, object]]:
-    return [json.loads(member.to_json()) for member in node.roster.get_members()]
 
 
 async def serve(config: Config, log: logging.Logger, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:

@@ -97,7 +97,6 @@ _HTTP_ONLY = "`https`, `unix` and `unixs` URLs are refused."
 _TLS = "TLS comes later."
 _NO_PEERS = "One member has no peers."
 _V2 = "The v2 API comes later."
-_CHECKS = "Corruption checks between members come later."
 _NO_TLS_DISCOVERY = "TLS comes later: `https` is refused."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
 _DISCOVERY_USER = "Users and roles come later."
@@ -203,13 +202,13 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("proxy-write-timeout", "uint", "5000", PROXY, HARMLESS, "Milliseconds to write.", "proxy_write_timeout_ms", note=_V2),
     Flag("proxy-read-timeout", "uint", "0", PROXY, HARMLESS, "Milliseconds to read (0: no limit).", "proxy_read_timeout_ms", note=_V2),
     # --- Experimental
-    Flag("experimental-initial-corrupt-check", "bool", "false", EXPERIMENTAL, LATER, "Compare our data with the peers' before serving.", note=_CHECKS),
-    Flag("experimental-corrupt-check-time", "duration", "0s", EXPERIMENTAL, LATER, "Time between two comparisons of the members' data (0s: never).", note=_CHECKS),
-    Flag("experimental-compact-hash-check-enabled", "bool", "false", EXPERIMENTAL, LATER, "Compare the members' hashes after compactions.", note=_CHECKS),
-    Flag("experimental-compact-hash-check-time", "duration", "1m", EXPERIMENTAL, HARMLESS, "Time between two such comparisons.", note=_CHECKS),
+    Flag("experimental-initial-corrupt-check", "bool", "false", EXPERIMENTAL, WORKS, "Compare our data with the peers' before serving."),
+    Flag("experimental-corrupt-check-time", "duration", "0s", EXPERIMENTAL, WORKS, "Time between two comparisons of the members' data (0s: never)."),
+    Flag("experimental-compact-hash-check-enabled", "bool", "false", EXPERIMENTAL, WORKS, "Compare the members' hashes after compactions."),
+    Flag("experimental-compact-hash-check-time", "duration", "1m", EXPERIMENTAL, WORKS, "Time between two such comparisons."),
     Flag("experimental-enable-v2v3", "string", "", EXPERIMENTAL, LATER, "Prefix in the v3 store under which the v2 API keeps its keys.", note=_V2),
-    Flag("experimental-enable-lease-checkpoint", "bool", "false", EXPERIMENTAL, LATER, "Replicate the remaining time of leases.", note="Lease checkpoints come with clusters of several members."),
-    Flag("experimental-enable-lease-checkpoint-persist", "bool", "false", EXPERIMENTAL, LATER, "Keep the replicated remaining time on disk.", note="Lease checkpoints come with clusters of several members."),
+    Flag("experimental-enable-lease-checkpoint", "bool", "false", EXPERIMENTAL, WORKS, "Replicate the remaining time of leases."),
+    Flag("experimental-enable-lease-checkpoint-persist", "bool", "false", EXPERIMENTAL, WORKS, "Keep the replicated remaining time on disk."),
     Flag("experimental-compaction-batch-limit", "int", "1000", EXPERIMENTAL, WORKS, "Revisions that one step of a compaction deletes."),
     Flag("experimental-compaction-sleep-interval", "duration", "10ms", EXPERIMENTAL, WORKS, "Pause between two steps of a compaction."),
     Flag("experimental-peer-skip-client-san-verification", "bool", "false", EXPERIMENTAL, LATER, "Do not compare peers' addresses with their certificates.", key="-", note=_TLS),
@@ -230,8 +229,8 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("warning-unary-request-duration", "duration", "300ms", NEWER, HARMLESS, "Serving a request for longer than this is worth a warning.", note="Requests are not timed one by one yet."),
     Flag("compaction-batch-limit", "int", "1000", NEWER, WORKS, "Revisions that one step of a compaction deletes."),
     Flag("compaction-sleep-interval", "duration", "10ms", NEWER, WORKS, "Pause between two steps of a compaction."),
-    Flag("compact-hash-check-time", "duration", "1m", NEWER, HARMLESS, "Time between two comparisons of hashes after compactions.", note=_CHECKS),
-    Flag("corrupt-check-time", "duration", "0s", NEWER, LATER, "Time between two comparisons of the members' data (0s: never).", note=_CHECKS),
+    Flag("compact-hash-check-time", "duration", "1m", NEWER, WORKS, "Time between two comparisons of hashes after compactions."),
+    Flag("corrupt-check-time", "duration", "0s", NEWER, WORKS, "Time between two comparisons of the members' data (0s: never)."),
     Flag("downgrade-check-time", "duration", "5s", NEWER, HARMLESS, "Time between two looks at a running downgrade.", note="Downgrades come with clusters of several members."),
     Flag("bootstrap-defrag-threshold-megabytes", "uint", "0", NEWER, HARMLESS, "Defragment at the start when that frees at least so much (0: never).", note="Not done at start; the store can be defragmented while it serves."),
     Flag("memory-mlock", "bool", "false", NEWER, LATER, "Lock the store in memory.", note="Memory locking comes later."),

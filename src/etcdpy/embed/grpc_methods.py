@@ -17,7 +17,6 @@ from etcdpy.api.v3.maintenance import MaintenanceApi
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
 from etcdpy.embed.urls import read_urls
-from etcdpy.server.renewals import LocalRenewer
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.mvcc.change import Change
 from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
@@ -60,14 +59,14 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     )
     dispatcher = Dispatcher(service, header, tasks)
     kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
-    lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock)
+    lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer)
     cluster = ClusterApi(service, dispatcher, header, node.roster, node.reconfiguration, read_urls)
     maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
     health = HealthApi()
     auth = AuthApi()
     has_leader = lambda: member.leader_id != 0  # noqa: E731
     watch = WatchApi(node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader)
-    keep_alive = LeaseKeepAliveApi(LocalRenewer(node.lessor, clock), header, has_leader=has_leader)
+    keep_alive = LeaseKeepAliveApi(node.questions.renewer, header, has_leader=has_leader)
     methods: Methods = {
         b"/etcdserverpb.KV/Range": UnaryMethod(kv.range),
         b"/etcdserverpb.KV/Put": UnaryMethod(kv.put),

@@ -20,6 +20,7 @@ from etcdpy.base.ids import RequestIdGenerator, format_id
 from etcdpy.base.log import Duration, log_info, named
 from etcdpy.embed.auto_compaction import read_auto_compaction
 from etcdpy.embed.config import Config
+from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
@@ -34,13 +35,16 @@ from etcdpy.server.bootstrap import (
     prepare_backend,
     recover,
 )
+from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.leader_view import RosterView
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
+from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.peers import Peers
@@ -90,6 +94,7 @@ class Node:
     versions: VersionMonitor
     compactions: CompactionRunner
     maintenance: Maintenance
+    questions: PeerServices
     tasks: TaskOwner
     peers: Peers
     metrics: MetricsSource
@@ -169,6 +174,7 @@ class _Builder:
             are_checkpoints_persisted=config.enable_lease_checkpoint_persist,
         )
         self.store = Store(backend, self.lessor)
+        self.store.are_compactions_hashed = config.compact_hash_check_enabled
         self.store.restore()
         self.lessor.bind(self.store)
         log_info(self.log, "kvstore restored", current_rev=self.store.current_revision)
@@ -250,6 +256,14 @@ class _Builder:
             timeout_seconds=config.request_timeout_seconds,
         )
         self.tasks = TaskOwner(on_failure=self.driver.fail)
+        self.catching_up = CatchingUp(self.member)
+        self.mandate = Mandate(
+            self.member,
+            confirm=self.service.wait_linearizable,
+            clock=self.loop.time,
+            fresh_seconds=config.election_timeout_ms / 1000,
+            tasks=self.tasks,
+        )
 
     def build_membership(self) -> None:
         config, member_id = self.config, self.recovered.member_id
@@ -309,6 +323,8 @@ class _Builder:
             reconfiguration=self.reconfiguration,
             versions=self.versions,
             tasks=self.tasks,
+            mandate=self.mandate,
+            catching_up=self.catching_up,
             conf_state=self.recovered.snapshot.conf_state,
             member_id=self.recovered.member_id,
             election_timeout_seconds=config.election_timeout_ms / 1000,
@@ -378,7 +394,30 @@ class _Builder:
             log=self.log,
         )
 
+    def _make_peer_services(self, maintenance: Maintenance) -> PeerServices:
+        recovered = self.recovered
+        return PeerServices(
+            config=self.config,
+            view=RosterView(self.member, self.roster),
+            member=self.member,
+            member_id=recovered.member_id,
+            cluster_id=recovered.cluster_id,
+            roster=self.roster,
+            store=self.store,
+            lessor=self.lessor,
+            service=self.service,
+            maintenance=maintenance,
+            reconfiguration=self.reconfiguration,
+            versions=self.versions,
+            mandate=self.mandate,
+            catching_up=self.catching_up,
+            tasks=self.tasks,
+            clock=self.loop.time,
+            log=self.log,
+        )
+
     def finish(self) -> Node:
+        maintenance = self._make_maintenance()
         return Node(
             member_id=self.recovered.member_id,
             cluster_id=self.recovered.cluster_id,
@@ -400,7 +439,8 @@ class _Builder:
             leadership=self.leadership,
             versions=self.versions,
             compactions=self.compactions,
-            maintenance=self._make_maintenance(),
+            maintenance=maintenance,
+            questions=self._make_peer_services(maintenance),
             tasks=self.tasks,
             peers=self.peers,
             metrics=self.metrics,

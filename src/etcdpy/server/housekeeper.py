@@ -21,8 +21,10 @@ from etcdpy.base.log import log_error, log_info, log_warn
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import ConfState, Entry
 from etcdpy.server.auto_compaction import AutoCompaction
+from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.loop import MemberLoop
+from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
 from etcdpy.server.membership_log import log_change, log_version
 from etcdpy.server.reconfiguration import Reconfiguration
@@ -74,6 +76,8 @@ class Housekeeper:
         reconfiguration: Reconfiguration,
         versions: VersionMonitor,
         tasks: TaskOwner,
+        mandate: Mandate,
+        catching_up: CatchingUp,
         conf_state: ConfState,
         member_id: int,
         election_timeout_seconds: float,
@@ -95,6 +99,8 @@ class Housekeeper:
         self._reconfiguration = reconfiguration
         self._versions = versions
         self._tasks = tasks
+        self._mandate = mandate
+        self._catching_up = catching_up
         self._conf_state = conf_state
         self._member_id = member_id
         self._election_timeout_seconds = election_timeout_seconds
@@ -148,6 +154,7 @@ class Housekeeper:
             self._compactions.start()
 
     def on_turn_end(self, applied_index: int) -> None:
+        self._catching_up.advance(applied_index)
         if self._store.record_changes:
             changes = self._store.take_changes()
             if changes:
@@ -250,12 +257,27 @@ class Housekeeper:
             feed.cut_leaderless()
 
     def _propose_revokes(self, now: float) -> None:
+        """Propose what has expired. A leader that another one may have replaced meanwhile asks a majority first."""
+        if self._pacer.is_due(now) and not self._mandate.is_certain():
+            if not self._mandate.is_asking:
+                self._tasks.start(self._propose_revokes_when_certain(now))
+            return
         for lease_id in self._pacer.take_due(now):
             self._tasks.start(self._revoke(lease_id))
 
+    async def _propose_revokes_when_certain(self, now: float) -> None:
+        if not await self._mandate.wait_certain():
+            log_warn(
+                self._log,
+                "Ignore the lease revoking request because current member isn't a leader",
+                local_member_id=format_id(self._member_id),
+            )
+        elif not self._is_stopped:
+            self._propose_revokes(now)
+
     async def _revoke(self, lease_id: int) -> None:
         try:
-            await self._service.call(kinds.LEASE_REVOKE, rpc_pb2.LeaseRevokeRequest(ID=lease_id))
+            await self._service.call_as_leader(kinds.LEASE_REVOKE, rpc_pb2.LeaseRevokeRequest(ID=lease_id))
             self.leases_expired += 1
         except EtcdError as error:
             log_warn(self._log, "failed to revoke lease", lease_id=f"{lease_id:016x}", error=error.text)

@@ -105,6 +105,7 @@ class MemberLoop:
         self._consumer: Consumer | None = None
         self._others: Others | None = None
         self._pending: list[Entry] = []
+        self._pending_as_leader: list[tuple[int, Entry]] = []  # (the only term in which it may be proposed, entry)
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
@@ -153,6 +154,14 @@ class MemberLoop:
         if not self._is_scheduled:
             self.schedule()
 
+    def propose_as_leader(self, entry: Entry) -> None:
+        """Propose what only the leader of this very term may say; when its turn comes in another one it is dropped.
+
+        Ordinary proposals are sent on to whoever leads by then, which may be long after they were made: a disk hangs.
+        """
+        self._pending_as_leader.append((self._member.term, entry))
+        self.schedule()
+
     def tick(self) -> None:
         self._member.tick()
         self.schedule()
@@ -174,7 +183,8 @@ class MemberLoop:
         return not (self._has_work() or self._is_writing)
 
     def _has_work(self) -> bool:
-        return bool(self._pending or self._writes_waiting or self._to_apply or self._is_scheduled)
+        proposals = self._pending or self._pending_as_leader
+        return bool(proposals or self._writes_waiting or self._to_apply or self._is_scheduled)
 
     def fail(self, error: BaseException) -> None:
         """Stop for ever; tell the consumer once. What is half done must not get into the store by later commits."""
@@ -199,7 +209,7 @@ class MemberLoop:
         self._is_scheduled = False
         member, consumer = self._member, self._consumer
         assert consumer is not None
-        if self._pending and not self._is_writing and member.leader_id:
+        if (self._pending or self._pending_as_leader) and not self._is_writing and member.leader_id:
             self._propose_pending()
         if member.leader_id:
             while (context := consumer.close_read_round()) is not None:
@@ -208,8 +218,13 @@ class MemberLoop:
 
     def _propose_pending(self) -> None:
         batch, self._pending = self._pending, []
+        member = self._member
+        as_leader, self._pending_as_leader = self._pending_as_leader, []
+        said = [entry for term, entry in as_leader if member.is_leader and member.term == term]
+        if not (batch or said):
+            return
         try:
-            self._member.propose(batch)
+            member.propose(batch + said if said else batch)
         except ProposalDropped:
             # The lead is being handed over. None of it is in the log: the next turn tries again.
             self._pending = batch + self._pending

@@ -118,7 +118,7 @@ class Service:
         except EtcdError as error:
             self._hand_out([(ticket, error)])
 
-    def _propose(self, ticket: int, kind: int, request: Any, body: bytes) -> None:
+    def _propose(self, ticket: int, kind: int, request: Any, body: bytes, *, as_leader: bool = False) -> None:
         member = self._member
         if self._is_stopped:
             raise Stopped
@@ -134,7 +134,11 @@ class Service:
             raise RequestTooLarge
         if ticket != NOBODY:
             self._waiting[request_id] = ticket
-        self._driver.propose(Entry(0, 0, ENTRY_NORMAL, data, Proposal(kind, request_id, request)))
+        entry = Entry(0, 0, ENTRY_NORMAL, data, Proposal(kind, request_id, request))
+        if as_leader:
+            self._driver.propose_as_leader(entry)
+        else:
+            self._driver.propose(entry)
 
     def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest) -> None:
         """Read keys; linearizable unless the request says serializable."""
@@ -180,6 +184,15 @@ class Service:
         """Propose `request` and wait for its answer. Raise EtcdError."""
         ticket, future = self._own_ticket()
         self.submit(ticket, kind, request, request.SerializeToString())
+        return await future
+
+    async def call_as_leader(self, kind: int, request: Any) -> Answer:
+        """Propose what only a leader may, unless another term has begun by then; otherwise as `call`."""
+        ticket, future = self._own_ticket()
+        try:
+            self._propose(ticket, kind, request, request.SerializeToString(), as_leader=True)
+        except EtcdError as error:
+            self._hand_out([(ticket, error)])
         return await future
 
     async def wait_linearizable(self) -> Answer:

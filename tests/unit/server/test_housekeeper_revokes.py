@@ -7,8 +7,11 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+from etcdpy.base.errors import Timeout
 from etcdpy.pb.raft_values import Entry
+from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.mandate import Mandate
 from etcdpy.server.service import Service
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.applier import Result
@@ -59,6 +62,10 @@ async def open_housekeeper(spine: Spine) -> tuple[Housekeeper, Service, TaskOwne
         reconfiguration=UNUSED,
         versions=UNUSED,
         tasks=tasks,
+        mandate=Mandate(
+            spine.member, confirm=service.wait_linearizable, clock=spine.loop.time, fresh_seconds=1.0, tasks=tasks
+        ),
+        catching_up=CatchingUp(spine.member),
         conf_state=spine.conf_state,
         member_id=spine.recovered.member_id,
         election_timeout_seconds=1.0,
@@ -105,5 +112,57 @@ def test_after_the_stop_nothing_more_is_proposed(tmp_path: Path) -> None:
 
             assert len(spine.lessor) >= LEASES - REVOKES_IN_FLIGHT_MAX
             assert not tasks._tasks
+
+    run(scenario())
+
+
+def test_a_leader_that_was_stopped_asks_a_majority_before_it_revokes(tmp_path: Path) -> None:
+    """etcd issue 15247: another one may lead by now, and the leases may have been renewed over there."""
+
+    async def scenario() -> None:
+        with open_spine(tmp_path) as spine:
+            housekeeper, service, tasks = await open_housekeeper(spine)
+            minutes_later = [0.0]
+            rounds: list[asyncio.Future[None]] = []
+
+            def confirm() -> asyncio.Future[None]:
+                rounds.append(spine.loop.create_future())
+                return rounds[-1]
+
+            housekeeper._mandate = Mandate(
+                spine.member,
+                confirm=confirm,
+                clock=lambda: spine.loop.time() + minutes_later[0],
+                fresh_seconds=60.0,
+                tasks=tasks,
+            )
+            housekeeper._do_chores()
+            assert not rounds, "nothing has expired: there is nothing to be certain about"
+
+            end_leases(spine)
+            log_end = spine.member.last_index
+            housekeeper._do_chores()
+            await until(lambda: len(rounds) == 1)
+            housekeeper._do_chores()
+            await spine.wait_quiet()
+            assert (len(rounds), spine.member.last_index) == (1, log_end), "it waits for the answer"
+            rounds[0].set_exception(Timeout())
+            await until(lambda: not tasks._tasks)
+            assert spine.member.last_index == log_end, "nobody confirmed it"
+
+            housekeeper._do_chores()
+            await until(lambda: len(rounds) == 2)
+            rounds[1].set_result(None)
+            await until(lambda: housekeeper.leases_expired == LEASES)
+            minutes_later[0] = 600.0
+            spine.lessor.grant(7, 2)
+            spine.backend.end_batch()
+            spine.lessor.promote(spine.loop.time() - 1_000.0, 0.0)
+            housekeeper._propose_revokes(spine.loop.time() + 1.0)
+            await until(lambda: len(rounds) == 3)
+            assert len(spine.lessor) == 1, "what was confirmed ten minutes ago counts no more"
+            rounds[2].cancel()
+            service.stop()
+            await tasks.close()
 
     run(scenario())

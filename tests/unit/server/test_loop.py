@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from etcdpy.base.invariant import InvariantError, StorageError
-from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.pb.rpc_pb2 import PutRequest, RequestOp, TxnRequest
+from etcdpy.raft.constants import MSG_HEARTBEAT, MSG_PROP
 from etcdpy.server.effects import Write
 from etcdpy.server.loop import (
     CONGESTION_POLL_SECONDS,
@@ -350,6 +351,57 @@ def test_what_is_proposed_before_there_is_a_leader_waits_for_one(tmp_path: Path)
             await spine.elect()
 
             assert len(notes.values) == 2
+
+    run(scenario())
+
+
+class Sent:
+    """Others who keep what they are sent."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def send(self, messages: list[Message], /) -> None:
+        self.messages += messages
+
+    def send_snapshot(self, message: Message, /) -> None:
+        raise AssertionError("nobody is that far behind")
+
+    def install(self, write: Write, done: Callable[[], None], /) -> None:
+        raise AssertionError("nobody sends a snapshot")
+
+
+def test_what_only_a_leader_may_propose_is_dropped_when_another_leads(tmp_path: Path) -> None:
+    """etcd issue 15247: the disk hung, and another one was elected meanwhile."""
+
+    async def scenario() -> None:
+        with open_spine(tmp_path) as spine:
+            sent, notes = Sent(), Notes(spine=spine)
+            spine.driver.connect(sent)
+            spine.driver.start(notes)
+            await spine.elect()
+            log_end = spine.member.last_index
+            spine.driver.propose_as_leader(put_entry(spine, b"by the leader"))
+            await spine.wait_quiet()
+            assert spine.member.last_index == log_end + 1
+
+            with held_up(spine):
+                propose(spine, 3)
+                await until(lambda: spine.driver._is_writing)
+                spine.driver.propose_as_leader(put_entry(spine, b"late"))
+                spine.driver.propose(put_entry(spine, b"ordinary"))
+                spine.driver.receive(
+                    Message(MSG_HEARTBEAT, to=spine.recovered.member_id, from_=2, term=spine.member.term + 1)
+                )
+                await until(lambda: spine.member.leader_id == 2)
+            await until(lambda: not spine.driver._pending_as_leader)
+            await until(lambda: any(message.type == MSG_PROP for message in sent.messages))
+            forwarded = [
+                entry.data for message in sent.messages if message.type == MSG_PROP for entry in message.entries
+            ]
+
+            assert len(forwarded) == 1 and b"ordinary" in forwarded[0]
+            await until(lambda: spine.driver.is_quiet)
 
     run(scenario())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,6 +40,12 @@ def only_get(request: Request) -> Response | None:
 
 def json_response(body: str, status: int = 200, content_type: str = "application/json") -> Response:
     return Response(body, status_code=status, headers={"Content-Type": content_type})
+
+
+def members_response(members: Sequence[dict[str, object]], cluster_id: str) -> Response:
+    """Return members as what Go's json.Encoder writes: one line."""
+    body = json.dumps(list(members), separators=(",", ":"), ensure_ascii=False)
+    return Response(body + "\n", headers={"Content-Type": "application/json", "X-Etcd-Cluster-ID": cluster_id})
 
 
 def version_body(cluster_version: str) -> str:

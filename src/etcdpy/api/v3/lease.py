@@ -6,9 +6,11 @@ Source: etcdserverpb.Lease.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from etcdpy.api.v3.dispatch import Dispatcher, unary
 from etcdpy.api.v3.header import HeaderEncoder
+from etcdpy.base.errors import LeaseNotFound
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.apply import proposal as kinds
@@ -16,6 +18,13 @@ from etcdpy.state.lease.lessor import Lessor
 from etcdpy.transport.grpc.call import Call
 
 _POSITIVE_INT64 = (1 << 63) - 1
+
+
+class LeaseDescriber(Protocol):
+    """Whoever asks the leader's lessor, wherever it is."""
+
+    async def time_to_live(self, request: rpc_pb2.LeaseTimeToLiveRequest) -> rpc_pb2.LeaseTimeToLiveResponse:
+        """Describe a lease, without a header. Raise LeaseNotFound, or EtcdError where no leader could be asked."""
 
 
 class LeaseApi:
@@ -28,11 +37,13 @@ class LeaseApi:
         lessor: Lessor,
         request_ids: RequestIdGenerator,
         clock: Callable[[], float],
+        describer: LeaseDescriber,
     ) -> None:
         self._dispatcher = dispatcher
         self._header = header
         self._lessor = lessor
         self._clock = clock
+        self._describer = describer
         self._ids = request_ids
         self.grant = unary(rpc_pb2.LeaseGrantRequest.FromString, self._grant)
         self.revoke = unary(rpc_pb2.LeaseRevokeRequest.FromString, self._revoke)
@@ -51,7 +62,14 @@ class LeaseApi:
         self._dispatcher.propose(call, kinds.LEASE_REVOKE, request, call.message)
 
     def _time_to_live(self, call: Call, request: rpc_pb2.LeaseTimeToLiveRequest) -> None:
-        call.respond(self._header.complete(self._lessor.time_to_live(request, self._clock())))
+        self._dispatcher.answer_later(call, self._describe(request))
+
+    async def _describe(self, request: rpc_pb2.LeaseTimeToLiveRequest) -> bytes:
+        try:
+            response = await self._describer.time_to_live(request)
+        except LeaseNotFound:  # which is no error here
+            response = rpc_pb2.LeaseTimeToLiveResponse(ID=request.ID, TTL=-1)
+        return self._header.encode(0) + response.SerializeToString()
 
     def _leases(self, call: Call, request: rpc_pb2.LeaseLeasesRequest) -> None:
         call.respond(self._header.complete(self._lessor.leases()))

@@ -48,6 +48,10 @@ class ExpiryQueue:
     def clear(self) -> None:
         self._heap = []
 
+    def may_have_expired(self, now: float) -> bool:
+        """Return whether it is worth a look; a renewed lease may still stand there with its old deadline."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
     def take_expired(self, leases: Mapping[int, Lease], now: float, limit: int) -> list[int]:
         """Return the ids of at most `limit` leases whose time is up; those still there come again after a while."""
         heap = self._heap
@@ -80,6 +84,7 @@ class ExpirySource(Protocol):
 
     @property
     def is_primary(self) -> bool: ...
+    def may_have_expired(self, now: float) -> bool: ...
     def expired(self, now: float, limit: int) -> list[int]: ...
 
 
@@ -95,6 +100,12 @@ class RevokePacer:
         self._waiting: deque[int] = deque()
         self._in_flight: set[int] = set()  # Invariant: at most REVOKES_IN_FLIGHT_MAX.
         self._next_check = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Return whether `take_due` may have something to propose."""
+        if not self._source.is_primary:
+            return False
+        return bool(self._waiting) or (now >= self._next_check and self._source.may_have_expired(now))
 
     def take_due(self, now: float) -> list[int]:
         """Return the ids to propose a revoke for, now."""

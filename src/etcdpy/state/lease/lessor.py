@@ -230,6 +230,10 @@ class Lessor:
         self.renewed_count += 1
         return lease.ttl
 
+    def may_have_expired(self, now: float) -> bool:
+        """Return False when `expired` certainly has nothing."""
+        return self._queue.may_have_expired(now)
+
     def expired(self, now: float, limit: int) -> list[int]:
         """Return at most `limit` leases to propose a revoke for. What is not revoked comes again after 3 s."""
         return self._queue.take_expired(self._leases, now, limit)

@@ -11,6 +11,7 @@ Rules
   * A step is bounded: a key with a million revisions takes many. The walk remembers where it stands. Keys that come
     meanwhile have nothing up to R.
   * A compaction that is asked for while one runs starts the walk anew with the higher R: one run finishes both.
+  * Where compactions are hashed (compaction_hashes.py), nothing is removed before the hash is made.
   * A tombstone of exactly R stays (3.5.16 and newer), so that a watcher from R still learns of it.
 
 Upstream: mvcc/kvstore_compaction.go.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from etcdpy.state.mvcc.compaction_hashes import CompactionHashes
 from etcdpy.state.mvcc.key_history import bound_after, disk_key
 from etcdpy.storage.schema.buckets import KEY, META
 from etcdpy.storage.schema.meta import FINISHED_COMPACT_REVISION, SCHEDULED_COMPACT_REVISION
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 class Compaction:
     """The compaction that is scheduled, or none."""
 
-    __slots__ = ("_store", "_revision", "_bound", "_next_key", "is_running")
+    __slots__ = ("_store", "_revision", "_bound", "_next_key", "is_running", "hashes")
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,9 +42,11 @@ class Compaction:
         self._bound = b""
         self._next_key = b""  # The walk goes on here. Invariant: all keys below it are done.
         self.is_running = False
+        self.hashes = CompactionHashes(store)
 
-    def schedule(self, revision: int) -> None:
-        """Note in the backend that compaction at `revision` is asked for, and begin."""
+    def schedule(self, revision: int, previous: int) -> None:
+        """Note in the backend that compaction at `revision` is asked for, after one at `previous`, and begin."""
+        self.hashes.schedule(revision, previous)
         self._store.backend.put(META, SCHEDULED_COMPACT_REVISION, encode_revision(revision, 0))
         self.resume(revision)
 
@@ -57,6 +61,9 @@ class Compaction:
         """Look at `batch` keys or remove `batch` records, whichever comes first. Return whether nothing is left."""
         if not self.is_running:
             return True
+        if self.hashes.are_due:
+            self.hashes.step()
+            return False
         index = self._store.index
         delete = self._store.backend.delete
         keys = index.order.between(self._next_key, None, batch)

@@ -7,6 +7,8 @@ the compacted revision counts only if it must be there on every member, however 
   * but where no key at all exists at the asked revision, the puts that were in force at the compacted one;
   * never tombstones: some versions keep those of the compacted revision, others do not.
 
+At the revision of one of the last compactions the hash that was made then is the answer (compaction_hashes.py).
+
 It is made in slices. When compaction overtakes it, it starts anew: records it had counted may be gone.
 
 Upstream: mvcc/hash.go, mvcc/kvstore.go.
@@ -14,8 +16,9 @@ Upstream: mvcc/hash.go, mvcc/kvstore.go.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import google_crc32c
@@ -45,6 +48,9 @@ class KvHash:
 
 def hash_steps(store: Store, revision: int, slice_records: int) -> Generator[None, None, KvHash]:
     """Hash the history up to `revision` (0: now; below: nothing, as etcd does), yielding between slices."""
+    known = store.compaction.hashes.find(revision)
+    if known is not None:
+        return known
     current = store.current_revision
     asked = revision or current
     while True:
@@ -53,20 +59,27 @@ def hash_steps(store: Store, revision: int, slice_records: int) -> Generator[Non
             raise Compacted
         if asked > current:
             raise FutureRev
-        value = yield from _hash(store, max(asked, 0), compacted, slice_records)
+        is_whole = partial(_is_compacted_at, store, compacted)
+        value = yield from hash_history(store, max(asked, 0), compacted, slice_records, is_whole)
         if value is not None:
             return KvHash(hash=value, hash_revision=asked, compact_revision=compacted, revision=current)
 
 
-def _hash(store: Store, revision: int, compacted: int, slice_records: int) -> Generator[None, None, int | None]:
-    """Return the hash; None when a compaction came in between."""
+def _is_compacted_at(store: Store, revision: int) -> bool:
+    return store.compact_revision == revision
+
+
+def hash_history(
+    store: Store, revision: int, compacted: int, slice_records: int, is_whole: Callable[[], bool]
+) -> Generator[None, None, int | None]:
+    """Return the hash of a history that is compacted at `compacted`; None when it ceased to be whole in between."""
     value = google_crc32c.value(NAMES[KEY])
     live_bound = bound_after(revision)
     if compacted > 0 and not (yield from _exists_any(store, live_bound)):
         live_bound = bound_after(compacted)
     newer_than_compacted = encode_revision(compacted + 1, 0)
     first, last = b"", encode_revision(revision + 1, 0)
-    while store.compact_revision == compacted:
+    while is_whole():
         items = store.backend.scan(KEY, first, last, slice_records)
         counted: list[bytes] = []
         for item in items:

@@ -63,6 +63,7 @@ class Store:
         self.current_revision = 1  # Main revision of the last finished write. Never goes down, not even by a crash.
         self.compact_revision = -1  # Reads below it are refused. -1: nothing was ever compacted.
         self.record_changes = False  # Whether somebody takes the changes.
+        self.are_compactions_hashed = False  # Reads all that is compacted once: only for those who compare it.
         self.counters = Counters()
         self.compaction = Compaction(self)
         self._changes: list[Change] = []
@@ -179,8 +180,8 @@ class Store:
             raise Compacted
         if revision > self.current_revision:
             raise FutureRev
-        self.compact_revision = revision
-        self.compaction.schedule(revision)
+        previous, self.compact_revision = self.compact_revision, revision
+        self.compaction.schedule(revision, previous)
 
     def apply_compaction(self, request: CompactionRequest) -> Answer:
         """Carry out a CompactionRequest. With `physical`, the answer is to be held until `is_compacting` is False."""

@@ -20,7 +20,13 @@ class Reply(NamedTuple):
 
 
 def call(
-    app: ASGIApp, target: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, scheme: str = "http"
+    app: ASGIApp,
+    target: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    scheme: str = "http",
+    body: bytes = b"",
 ) -> Reply:
     path, _, query = target.partition("?")
     scope: dict[str, Any] = {
@@ -38,7 +44,7 @@ def call(
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
@@ -48,9 +54,9 @@ def call(
 
     asyncio.run(run())
     start = sent[0]
-    body = b"".join(message.get("body", b"") for message in sent[1:])
+    answer = b"".join(message.get("body", b"") for message in sent[1:])
     found = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Reply(start["status"], found, body.decode("latin-1"))
+    return Reply(start["status"], found, answer.decode("latin-1"))
 
 
 class FakeMember:

@@ -97,11 +97,13 @@ def test_all_leases(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_only_the_leader_knows_time(tmp_path: Path) -> None:
+def test_only_the_leader_knows_time_so_it_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_api(tmp_path, elect=False) as api:
-            code, text = await api.refusal(api.lease.time_to_live, LeaseTimeToLiveRequest(ID=7))
+            assert not api.node.lessor.is_primary
+            response = await api.ask(api.lease.time_to_live, LeaseTimeToLiveRequest(ID=7), LeaseTimeToLiveResponse)
 
-            assert text == "not a primary lessor"
+            assert (response.ID, response.TTL) == (7, -1)
+            assert api.node.lessor.is_primary
 
     run(scenario())

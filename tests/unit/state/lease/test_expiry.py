@@ -24,6 +24,9 @@ class Source:
         self.asked: list[float] = []
         self._left = list(range(1, count + 1))
 
+    def may_have_expired(self, now: float) -> bool:
+        return bool(self._left)
+
     def expired(self, now: float, limit: int) -> list[int]:
         self.asked.append(now)
         taken, self._left = self._left[:limit], self._left[limit:]
@@ -53,6 +56,22 @@ def test_at_most_a_thousand_a_second() -> None:
     assert proposed <= 4 * REVOKES_PER_CHECK_MAX
     assert proposed >= 3 * REVOKES_PER_CHECK_MAX
     assert min(b - a for a, b in zip(source.asked, source.asked[1:], strict=False)) >= CHECK_INTERVAL_SECONDS
+
+
+def test_whether_it_is_worth_asking() -> None:
+    source = Source(40)
+    pacer = RevokePacer(source)
+    assert pacer.is_due(0.0)
+    pacer.take_due(0.0)
+    assert pacer.is_due(0.1), "24 wait for a place"
+    for lease_id in range(1, 41):
+        pacer.finish(lease_id)
+        pacer.take_due(0.1)
+    assert not pacer.is_due(10.0), "nothing has expired"
+    assert RevokePacer(Source(1)).is_due(0.0)
+    source = Source(1)
+    source.is_primary = False
+    assert not RevokePacer(source).is_due(0.0)
 
 
 def test_nothing_is_proposed_by_who_does_not_lead() -> None:
