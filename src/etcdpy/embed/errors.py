@@ -37,6 +37,13 @@ class DiscoveryFailed(StartError):
         self.token = token
 
 
+class MemberRemoved(Exception):
+    """This member was removed from its cluster: it has ended as it should, and never comes back."""
+
+    def __init__(self) -> None:
+        super().__init__("the member has been permanently removed from the cluster")
+
+
 class ShadowedVariable(Exception):
     """`name` is the variable whose flag was given too."""
 

@@ -27,6 +27,7 @@ from etcdpy.base.version import VERSION
 from etcdpy.embed.banner import log_closed, log_listeners, log_serving, log_starting
 from etcdpy.embed.bootstrap import decide_identity
 from etcdpy.embed.config import Config
+from etcdpy.embed.errors import MemberRemoved
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
@@ -41,6 +42,8 @@ from etcdpy.transport.peer import PeerServer
 # Objects that survive a start live as long as the process: a collection that walks them finds nothing and takes
 # 100 ms per million keys. So they are frozen, and the young generation may grow further before it is looked at.
 GC_THRESHOLDS: Final = (50_000, 50, 100)
+# How long a member lives on that was removed, so that others hear of it from it (upstream's number).
+REMOVED_SECONDS: Final = 1.0
 # How long the last writes may take at a stop before we give up waiting for the disk.
 STOP_SECONDS_MAX: Final = 10.0
 
@@ -105,11 +108,13 @@ class Etcd:
         )
         api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
         node.housekeeper.watch_feed = api
+        node.housekeeper.on_standing = api.gates.refresh
         self._build_servers(node, api)
         self._watch_over_callbacks(node.driver)
         await node.questions.check_before_serving(is_new=node.recovered.is_new)
         node.driver.start(node.service)
         node.housekeeper.start()
+        node.tasks.start(self._end_when_removed(node))
         node.questions.start_monitor()
         if node.store.is_compacting:
             node.compactions.start()
@@ -140,6 +145,13 @@ class Etcd:
         self._loop.set_exception_handler(handle)
         self._is_watching_callbacks = True
         self._previous_exception_handler = previous
+
+    async def _end_when_removed(self, node: Node) -> None:
+        await node.housekeeper.was_removed.wait()
+        await asyncio.sleep(REMOVED_SECONDS)
+        fatal = node.housekeeper.fatal
+        if not fatal.done():
+            fatal.set_result(MemberRemoved())
 
     async def _publish(self, node: Node) -> None:
         publishing = self._loop.create_task(
@@ -265,7 +277,7 @@ class Etcd:
     # -- stop
 
     async def wait_failed(self) -> BaseException:
-        """Wait until the member cannot go on; return why. Nothing is acknowledged from then on."""
+        """Wait until the member cannot go on, or may not (MemberRemoved); return why."""
         return await asyncio.shield(self.node.housekeeper.fatal)
 
     async def stop(self) -> None:
@@ -322,7 +334,10 @@ class GuardedScheduler:
 
 
 async def serve(config: Config, log: logging.Logger, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:
-    """Run a member until `until` is set. Raise what stopped it otherwise: StorageError, OSError, InvariantError."""
+    """Run a member until `until` is set.
+
+    Raise what stopped it otherwise: StorageError, OSError, InvariantError, MemberRemoved.
+    """
     etcd = Etcd(config, log)
     await etcd.start()
     on_ready()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from etcdpy.api.v3.auth import AuthApi
 from etcdpy.api.v3.cluster import ClusterApi
 from etcdpy.api.v3.dispatch import Dispatcher
+from etcdpy.api.v3.gates import Gates
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.api.v3.health import HealthApi
 from etcdpy.api.v3.kv import KvApi
@@ -31,6 +32,7 @@ class GrpcApi:
     methods: Methods
     watch: WatchApi
     keep_alive: LeaseKeepAliveApi
+    gates: Gates
 
     # -- server.housekeeper.WatchFeed
 
@@ -95,4 +97,6 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
     }
-    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive)
+    gates = Gates(methods, member)
+    gates.refresh()
+    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates)

@@ -14,17 +14,16 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from etcdpy.base.ids import RequestIdGenerator, format_id
-from etcdpy.base.log import Duration, log_info, named
+from etcdpy.base.log import log_info, named
 from etcdpy.embed.auto_compaction import read_auto_compaction
 from etcdpy.embed.config import Config
+from etcdpy.embed.node_files import fill_raft_storage, log_local_member, open_backend
 from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
-from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.bootstrap import (
     Folders,
@@ -63,7 +62,6 @@ from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.watch.hub import WatchHub
 from etcdpy.storage.backend import Backend
-from etcdpy.storage.bolt.takeover import import_bolt, open_or_take_over
 
 # etcd's gRPC overhead on top of --max-request-bytes: where a watch response is cut when fragments are wanted.
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
@@ -155,7 +153,7 @@ class _Builder:
             unsafe_no_fsync=config.unsafe_no_fsync,
             is_forced=config.force_new_cluster,
         )
-        self.backend = _open_backend(config, self.folders, self.recovered, self.log, self.wake)
+        self.backend = open_backend(config, self.folders, self.recovered, self.log, self.wake)
         check_backend(self.recovered, self.backend)
         self.recovered.hard_state = commit_applied(self.recovered.hard_state, self.backend.consistent_index)
         prepare_backend(self.backend)
@@ -210,8 +208,8 @@ class _Builder:
 
     def build_member(self) -> None:
         config, recovered = self.config, self.recovered
-        self.raft_storage = _fill_raft_storage(recovered)
-        _log_local_member(self.log, recovered)
+        self.raft_storage = fill_raft_storage(recovered)
+        log_local_member(self.log, recovered)
         applied_index = recovered.snapshot.index
         raft_node = RawNode(
             RaftConfig(
@@ -464,53 +462,3 @@ def _identity(config: Config) -> Identity:
         initial_advertise_peer_urls=config.initial_advertise_peer_urls,
         initial_cluster_token=config.initial_cluster_token,
     )
-
-
-def _open_backend(
-    config: Config, folders: Folders, recovered: Recovered, log: logging.Logger, wake: Callable[[], object]
-) -> Backend:
-    started = time.perf_counter()
-
-    def open_it() -> Backend:
-        return open_or_take_over(
-            folders.member,
-            batch_interval_seconds=config.batch_interval_seconds,
-            batch_limit=config.batch_limit,
-            wake=wake,
-        )
-
-    backend = open_it()
-    snapshot, received = recovered.snapshot, Path(recovered.snapshotter.db_file_path(recovered.snapshot.index))
-    if backend.consistent_index < snapshot.index and received.exists():
-        # The log took a leader's snapshot, and the member ended before the store did.
-        backend.close()
-        import_bolt(received, folders.member, origin="snapshot")
-        backend = open_it()
-        log_info(log, "recovered the store from a received snapshot", path=str(received))
-        if backend.consistent_index < snapshot.index:
-            backend.end_entry(snapshot.index, snapshot.term)
-    log_info(log, "opened backend db", path=str(folders.member / "store"), took=Duration(time.perf_counter() - started))
-    return backend
-
-
-def _fill_raft_storage(recovered: Recovered) -> MemoryStorage:
-    storage = MemoryStorage()
-    if not recovered.snapshot.is_empty():
-        storage.apply_snapshot(recovered.snapshot)
-    storage.set_hard_state(recovered.hard_state)
-    if recovered.entries:
-        storage.append(recovered.entries)
-    return storage
-
-
-def _log_local_member(log: logging.Logger, recovered: Recovered) -> None:
-    ids = {"cluster_id": format_id(recovered.cluster_id), "local_member_id": format_id(recovered.member_id)}
-    if recovered.is_new:
-        log_info(log, "starting local member", **ids)
-    elif recovered.is_forced:
-        if recovered.discarded_count:
-            count = recovered.discarded_count
-            log_info(log, "discarding uncommitted WAL entries", number_of_discarded_entries=count)
-        log_info(log, "forcing restart member", commit_index=recovered.hard_state.commit, **ids)
-    else:
-        log_info(log, "restarting local member", commit_index=recovered.hard_state.commit, **ids)

@@ -50,9 +50,6 @@ LEADERLESS_ELECTIONS_MAX: Final = 3
 # Upstream's purgeFileInterval.
 PURGE_SECONDS: Final = 30.0
 MEMBERS_PATH: Final = "/0/members"
-# Why a member stops that `was_removed`; upstream lets it live for another second, so that others hear of it.
-REMOVED_TEXT: Final = "the member has been permanently removed from the cluster"
-REMOVED_SECONDS: Final = 1.0
 
 
 class Housekeeper:
@@ -116,7 +113,8 @@ class Housekeeper:
         self.has_leader = asyncio.Event()
         # Told of every change that was made, replayed ones too: what it did, and the member as it is now (was last).
         self.on_membership_change: Callable[[str, ClusterMember], None] = _has_no_peers
-        self.was_removed = asyncio.Event()  # this very member was removed from the cluster; see REMOVED_TEXT
+        self.on_standing: Callable[[], None] = _nobody_asks  # who leads, or what this member is, may have changed
+        self.was_removed = asyncio.Event()  # this very member was removed from the cluster
         roster.on_version = self._on_version
         self.fatal: asyncio.Future[BaseException] = loop.create_future()
 
@@ -180,6 +178,7 @@ class Housekeeper:
         else:
             self._leaderless_since = now
             self.has_leader.clear()
+        self.on_standing()
 
     def on_conf_change(self, entry: Entry) -> None:
         is_new = entry.index > self._applier.consistent_index
@@ -191,6 +190,7 @@ class Housekeeper:
             if result.kind == REMOVED and result.member_id == self._member_id:
                 self.was_removed.set()
         self._reconfiguration.on_applied(result)
+        self.on_standing()
 
     def on_restored(self) -> None:
         """A leader's snapshot replaced everything, the roster included."""
@@ -199,6 +199,7 @@ class Housekeeper:
             self._compactions.start()
         if self.watch_feed is not None:
             self.watch_feed.restored()
+        self.on_standing()
 
     def _on_version(self, previous: str, version: str) -> None:
         log_version(self._log, previous, version, cluster_id=self._roster.cluster_id, member_id=self._member_id)
@@ -294,6 +295,10 @@ class Housekeeper:
                 checkpoints=[rpc_pb2.LeaseCheckpoint(ID=lease_id, remaining_TTL=left) for lease_id, left in due]
             )
             self._service.propose_unattended(kinds.LEASE_CHECKPOINT, request)
+
+
+def _nobody_asks() -> None:
+    """Before the API is wired."""
 
 
 def _has_no_peers(kind: str, member: ClusterMember) -> None:

@@ -23,7 +23,7 @@ from etcdpy.cli.etcd.discovery_report import log_discovery_failed
 from etcdpy.cli.etcd.start import EXIT_REFUSED, Exit, Prepared, prepare
 from etcdpy.embed.banner import log_closing
 from etcdpy.embed.config import Config
-from etcdpy.embed.errors import DiscoveryFailed, StartError
+from etcdpy.embed.errors import DiscoveryFailed, MemberRemoved, StartError
 from etcdpy.embed.sd_notify import notify_ready
 
 SUB_COMMANDS: Final = ("gateway", "grpc-proxy")
@@ -99,6 +99,9 @@ async def _serve_until_signal(prepared: Prepared, received: list[signal.Signals]
     except asyncio.CancelledError:
         if not received:
             raise
+    except MemberRemoved as error:
+        log_warn(log, "server error", error=str(error))
+        log_warn(log, "data-dir used by this member must be removed")
     except Exception as error:
         _log_end(log, config, error, was_ready=ready.is_set())
         return EXIT_REFUSED

@@ -7,7 +7,7 @@ from etcdpy.transport.http2.nghttp2 cimport nghttp2_nv, nghttp2_session
 
 
 cdef class Method:
-    cdef object handler                    # handle(call) or open(call)
+    cdef public object handler             # handle(call) or open(call); may be replaced between two calls
     cdef bint streaming
     cdef public uint64_t started, messages_received, messages_sent, bytes_received, bytes_sent
     cdef uint64_t codes[18]                # calls ended by gRPC code; 17 = any other number

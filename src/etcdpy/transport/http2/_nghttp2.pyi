@@ -19,8 +19,9 @@ EXPIRED: Final = 8
 CONNECTION_LOST: Final = 0xFF
 
 class Method:
-    """Counters common to unary and streaming methods."""
+    """Counters common to unary and streaming methods. `handler` may be replaced between two calls."""
 
+    handler: Callable[[Call], Any]
     started: int
     messages_received: int
     messages_sent: int
