@@ -54,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._is_head_done = self._is_head_told = self._is_done = False
         self._may_be_kept = True
+        self._is_unasked = False  # An answer came behind the one that was asked for.
         self._drained: asyncio.Future[None] | None = None
         self._is_paused = False
 
@@ -133,17 +134,26 @@ class ClientConnection(asyncio.Protocol):
 
     # ---- the parser's callbacks: they only note; the reader is told after the parser has returned
 
+    def on_message_begin(self) -> None:
+        if self._is_done:
+            self._is_unasked = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if not self._is_done:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._is_head_done = True
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        if not self._is_unasked:
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
+        assert self._parser is not None
         self._is_done = True
+        # Only here: the parser forgets when it returns.
+        self._may_be_kept = self._parser.should_keep_alive() and not self._is_unasked
 
     def _tell(self, reader: AnswerReader, parser: httptools.HttpResponseParser) -> None:
         if self._is_head_done and not self._is_head_told:
@@ -155,7 +165,6 @@ class ClientConnection(asyncio.Protocol):
                 reader.on_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._is_done and self._reader is reader:
             self._reader = None
-            self._may_be_kept = parser.should_keep_alive()
             reader.on_end()
 
     # ---- ends

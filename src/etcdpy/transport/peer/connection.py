@@ -153,7 +153,6 @@ class PeerConnection(asyncio.Protocol):
             bytes(self._url).partition(b"?")[0].decode("latin-1"),
             self._headers,
         )
-        self._must_close = self._must_close or not parser.should_keep_alive()
         if request.headers.get("expect", "").lower() == "100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         handler = self._server.begin(request, self)
@@ -191,7 +190,10 @@ class PeerConnection(asyncio.Protocol):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._is_head_done = True
+        if not self._is_head_done and self._parser is not None:
+            self._is_head_done = True
+            # Only here: the parser forgets when it returns.
+            self._must_close = self._must_close or not self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         if not self._is_done:

@@ -16,6 +16,9 @@ class Greeted(asyncio.Protocol):
     def __init__(self) -> None:
         self.heard = b""
 
+    def has_heard(self) -> bool:
+        return self.heard == b"hello"
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
@@ -23,11 +26,15 @@ class Greeted(asyncio.Protocol):
         self.heard += data
 
 
+ENDED: list[str] = []
+
+
 class Greeter(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(b"hello")
-        transport.close()
+        transport.write(b"hello")  # type: ignore[attr-defined]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        ENDED.append("ended")
 
 
 def test_tcp_and_unix_sockets_are_reached(tmp_path: Path) -> None:
@@ -36,10 +43,12 @@ def test_tcp_and_unix_sockets_are_reached(tmp_path: Path) -> None:
         tcp = await loop.create_server(Greeter, "127.0.0.1", 0)
         unix = await loop.create_unix_server(Greeter, str(tmp_path / "socket"))
         port = tcp.sockets[0].getsockname()[1]
+        ENDED.clear()
         for url in (f"http://127.0.0.1:{port}", f"unix://{tmp_path / 'socket'}"):
             protocol = await PlainConnector(loop).connect(parse_peer_url(url), Greeted)
-            await until(lambda protocol=protocol: protocol.heard == b"hello")
+            await until(protocol.has_heard)
             protocol.transport.close()
+        await until(lambda: len(ENDED) == 2)
         tcp.close()
         unix.close()
 
