@@ -31,8 +31,13 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     async def watched() -> None:
         failures: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
-        async with asyncio.timeout(60):
-            await work
+        try:
+            async with asyncio.timeout(60):
+                await work
+        finally:
+            # What a failed test left behind would keep the loop from closing.
+            for member in list(_running):
+                await member.stop()
         assert not failures
 
     uvloop.run(watched())
@@ -43,6 +48,9 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(SECONDS_MAX):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+_running: list[Member] = []
 
 
 class Recorder:
@@ -145,9 +153,11 @@ class Member:
         self.server = PeerServer(self.network, others=self.others)
         self.mux = Mux(loop=loop, http2=None, http1=self.server)
         await self.listener.start()
+        _running.append(self)
         return self
 
     async def stop(self) -> None:
+        _running.remove(self)
         self.listener.close()
         self.mux.close()
         await self.network.close()

@@ -88,7 +88,9 @@ def test_bytes_that_are_no_request_are_refused(tmp_path: Path, data: bytes, stat
 
 
 @pytest.mark.parametrize(
-    "start", [b"G", b"POST /raft HTTP/1.1\r\n", b"POST /raft HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"]
+    "start",
+    [b"G", b"POST /raft HTTP/1.1\r\n", request("POST", "/raft", b"xx")[:-1]],
+    ids=["path", "head", "body"],
 )
 def test_a_silent_connection_is_closed(tmp_path: Path, start: bytes) -> None:
     async def body() -> None:

@@ -29,7 +29,21 @@ ANY_BYTES = bytes(range(256)) * 4
 
 
 def fields_of(message: Message) -> dict[str, object]:
-    return {name: getattr(message, name) for name in Message.__slots__ if name != "snapshot"}
+    names = (
+        "type",
+        "to",
+        "from_",
+        "term",
+        "log_term",
+        "index",
+        "entries",
+        "commit",
+        "vote",
+        "reject",
+        "reject_hint",
+        "context",
+    )
+    return {name: getattr(message, name) for name in names}
 
 
 def sample(kind: int, *, to: int, from_: int) -> Message:
