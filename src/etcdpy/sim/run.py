@@ -105,7 +105,6 @@ class Run:
         self._wait("no leader", lambda: self._is_led(cluster))
         self._drop_removed(cluster)
         self.schedule.run_until(self.schedule.now + PEACE_SECONDS)
-        self._wait("no leader after all", lambda: self._is_led(cluster))
         self._probe(cluster)
         self._settle(cluster)
         self._judge(cluster)
@@ -164,6 +163,8 @@ class Run:
         for client in cluster.clients:
             client.is_stopped = True
         self._wait("clients without an answer", lambda: all(client.is_idle for client in cluster.clients))
+        self._wait("no leader after all", lambda: self._is_led(cluster))
+        self._drop_strangers(cluster)
         for member in sorted(cluster.processes):
             self._ask(cluster, member, Put(b"probe", b"%d" % member))
             self._ask(cluster, member, Range(ALL_KEYS, ALL_KEYS))
@@ -172,11 +173,22 @@ class Run:
         """Who was removed while it could not hear of it runs on, and disturbs elections; its operator would stop it."""
         leader = cluster.leader()
         assert leader is not None
+        for member in sorted(cluster.processes):
+            if leader.machine.roster.is_removed(member):
+                self._drop(cluster, member)
+
+    def _drop_strangers(self, cluster: Cluster) -> None:
+        """Nothing is on its way any more: who is no member now was never added, or is removed."""
+        leader = cluster.leader()
+        assert leader is not None
         conf_state = leader.member.conf_state
         for member in sorted(cluster.processes):
             if member not in conf_state.voters + conf_state.learners:
-                cluster.removed.add(member)
-                cluster.crash(member, power=False)
+                self._drop(cluster, member)
+
+    def _drop(self, cluster: Cluster, member: int) -> None:
+        cluster.removed.add(member)
+        cluster.crash(member, power=False)
 
     def _ask(self, cluster: Cluster, member: int, request: Request) -> None:
         client = self._make_client(cluster, len(cluster.clients))
