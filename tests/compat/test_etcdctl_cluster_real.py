@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -332,7 +332,11 @@ def sort_by_name(match: re.Match[bytes]) -> bytes:
 
 def level_message(line: Line, data: bytes, new: int) -> list[str]:
     """Return the fields of a binary answer. That it is one, byte by byte, is checked, too."""
-    kind = {"add": rpc.MemberAddResponse, "update": rpc.MemberUpdateResponse, "remove": rpc.MemberRemoveResponse}
-    message = kind[line.text.split()[1]].FromString(data)
+    kinds: dict[str, Any] = {
+        "add": rpc.MemberAddResponse,
+        "update": rpc.MemberUpdateResponse,
+        "remove": rpc.MemberRemoveResponse,
+    }
+    message = kinds[line.text.split()[1]].FromString(data)
     assert message.SerializeToString() == data
     return sorted(str(message).replace(str(new), "NEW").split("members {"))

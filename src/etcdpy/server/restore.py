@@ -19,15 +19,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from etcdpy.base.ids import compute_cluster_id, compute_member_id, format_id
+from etcdpy.base.ids import format_id
 from etcdpy.base.invariant import StorageError
-from etcdpy.pb import etcdserver_pb2, raft_pb2
-from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ConfState, Entry, HardState, Snapshot
+from etcdpy.pb import etcdserver_pb2
+from etcdpy.pb.raft_values import ConfState, HardState, Snapshot
+from etcdpy.server.founding import Founding
 from etcdpy.state.members import Member
 from etcdpy.state.members.roster import MEMBERS_PREFIX
 from etcdpy.state.v2store import V2Store
@@ -46,33 +46,6 @@ HASH_CHUNK_BYTES: Final = 1024 * 1024
 
 class SnapshotRefused(Exception):
     """The snapshot is not to be trusted; `str()` is etcd's text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Founding:
-    """The cluster to be, and which of its members we are. `members` are sorted by id."""
-
-    members: tuple[Member, ...]
-    own_id: int
-    cluster_id: int
-
-    @property
-    def conf_state(self) -> ConfState:
-        return ConfState([member.id for member in self.members])
-
-
-def plan_founding(urls_by_name: Mapping[str, tuple[str, ...]], *, own_name: str, cluster_token: str) -> Founding:
-    """Return the cluster that these members found."""
-    members = [
-        Member(id=compute_member_id(urls, cluster_token), peer_urls=tuple(sorted(urls)), name=name)
-        for name, urls in urls_by_name.items()
-    ]
-    own = next(member for member in members if member.name == own_name)
-    return Founding(
-        members=tuple(sorted(members, key=lambda member: member.id)),
-        own_id=own.id,
-        cluster_id=compute_cluster_id([member.id for member in members]),
-    )
 
 
 def restore(
@@ -134,7 +107,7 @@ def _write_database(snapshot: Path, target: Path, founding: Founding) -> None:
         known = {key: value for items in reader.iterate(names[buckets.META]) for key, value in items}
         known[meta.CONSISTENT_INDEX] = meta.encode_u64(len(founding.members))
         known[meta.TERM] = meta.encode_u64(FIRST_TERM)
-        known[meta.CONF_STATE] = meta.encode_conf_state(founding.conf_state)
+        known[meta.CONF_STATE] = meta.encode_conf_state(_conf_state(founding))
         members: list[Item] = [
             (records.encode_member_id(member.id), member.to_json().encode()) for member in founding.members
         ]
@@ -152,17 +125,14 @@ def _write_snap(snap_dir: Path, founding: Founding, on_member: Callable[[Member]
     for member in founding.members:
         v2store.create(f"{MEMBERS_PREFIX}/{format_id(member.id)}/raftAttributes", member.raft_attributes_json())
         on_member(member)
-    point = Snapshot(v2store.save(), len(founding.members), FIRST_TERM, founding.conf_state)
+    point = Snapshot(v2store.save(), len(founding.members), FIRST_TERM, _conf_state(founding))
     Snapshotter(os.fspath(snap_dir)).save(point)
     return point
 
 
 def _write_log(wal_dir: Path, founding: Founding, point: Snapshot) -> None:
-    metadata = etcdserver_pb2.Metadata(NodeID=founding.own_id, ClusterID=founding.cluster_id)
-    entries = [
-        Entry(FIRST_TERM, index, ENTRY_CONF_CHANGE, _encode_add_node(member))
-        for index, member in enumerate(founding.members, 1)
-    ]
+    metadata = etcdserver_pb2.Metadata(NodeID=founding.member_id, ClusterID=founding.cluster_id)
+    entries = founding.entries()
     hard_state = HardState(FIRST_TERM, founding.members[0].id, len(entries))
     wal = Wal.create(os.fspath(wal_dir), metadata.SerializeToString())
     try:
@@ -172,10 +142,8 @@ def _write_log(wal_dir: Path, founding: Founding, point: Snapshot) -> None:
         wal.close()
 
 
-def _encode_add_node(member: Member) -> bytes:
-    return raft_pb2.ConfChange(
-        id=0, type=raft_pb2.ConfChangeAddNode, node_id=member.id, context=member.to_json().encode()
-    ).SerializeToString()
+def _conf_state(founding: Founding) -> ConfState:
+    return ConfState([member.id for member in founding.members])
 
 
 def _first_missing(path: Path) -> Path:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.base.ids import compute_member_id
 from etcdpy.base.invariant import StorageError
-from etcdpy.pb.raft_values import HardState
+from etcdpy.pb.raft_values import ConfState, HardState
 from etcdpy.server.bootstrap import Folders, Identity, check_backend, recover
-from etcdpy.server.restore import Founding, SnapshotRefused, check_digest, plan_founding, restore
+from etcdpy.server.founding import Founding, plan_founding
+from etcdpy.server.restore import SnapshotRefused, check_digest, restore
 from etcdpy.storage.bolt.takeover import open_or_take_over
 from etcdpy.storage.bolt.writer import BoltWriter
 from etcdpy.storage.schema import buckets, meta
@@ -23,7 +23,7 @@ URLS = {"b": ("http://b:1",), "a": ("http://a:1", "http://a:2"), "c": ("http://c
 
 
 def founding() -> Founding:
-    return plan_founding(URLS, own_name="a", cluster_token="token")
+    return plan_founding(URLS, "a", "token")
 
 
 def write_snapshot(path: Path, *, digest: bytes | None = None) -> None:
@@ -53,14 +53,6 @@ def run(tmp_path: Path, *, check_hash: bool = True) -> None:
     )
 
 
-def test_ids_are_those_of_a_cluster_founded_with_the_same_words() -> None:
-    plan = founding()
-    assert [member.id for member in plan.members] == sorted(compute_member_id(urls, "token") for urls in URLS.values())
-    assert plan.own_id == compute_member_id(URLS["a"], "token")
-    assert plan == plan_founding(dict(sorted(URLS.items())), own_name="a", cluster_token="token")
-    assert plan.cluster_id != plan_founding(URLS, own_name="a", cluster_token="other").cluster_id
-
-
 def test_a_member_of_ours_starts_from_it(tmp_path: Path) -> None:
     write_snapshot(tmp_path / "saved")
     run(tmp_path)
@@ -72,15 +64,15 @@ def test_a_member_of_ours_starts_from_it(tmp_path: Path) -> None:
     plan = founding()
     try:
         check_backend(recovered, backend)
-        assert (recovered.member_id, recovered.cluster_id) == (plan.own_id, plan.cluster_id)
+        assert (recovered.member_id, recovered.cluster_id) == (plan.member_id, plan.cluster_id)
         assert recovered.hard_state == HardState(term=1, vote=plan.members[0].id, commit=3)
         assert (recovered.snapshot.index, recovered.snapshot.term) == (3, 1)
-        assert recovered.snapshot.conf_state == plan.conf_state
+        assert recovered.snapshot.conf_state == ConfState([member.id for member in plan.members])
         assert backend.consistent_index == 3
         assert backend.get(buckets.META, b"finishedCompactRev") == b"r"
         assert backend.get(buckets.MEMBERS, b"1234") is None
         assert backend.get(buckets.MEMBERS_REMOVED, b"99") is None
-        assert backend.get(buckets.MEMBERS, b"%x" % plan.own_id) is not None
+        assert backend.get(buckets.MEMBERS, b"%x" % plan.member_id) is not None
     finally:
         backend.close()
         recovered.wal.close()

@@ -15,7 +15,8 @@ from etcdpy.embed.config import Config
 from etcdpy.embed.errors import StartError
 from etcdpy.embed.initial_cluster import check_initial_cluster
 from etcdpy.embed.urls import UrlError, parse_urls
-from etcdpy.server.restore import Founding, SnapshotRefused, plan_founding, restore
+from etcdpy.server.founding import Founding, plan_founding
+from etcdpy.server.restore import SnapshotRefused, restore
 from etcdpy.state.members import Member
 from etcdpy.storage.bolt.pages import BoltError
 
@@ -64,7 +65,7 @@ class Restoration:
             urls_by_name = check_initial_cluster(config)
         except (UrlError, StartError) as error:
             raise Exit(ERROR, str(error).removeprefix(START_PREFIX)) from None
-        return plan_founding(urls_by_name, own_name=self._name, cluster_token=self._token)
+        return plan_founding(urls_by_name, self._name, self._token)
 
     def _check_folders(self) -> None:
         try:
