@@ -1,6 +1,6 @@
 """Everything that is measured, in the table's order, with what is to be reached.
 
-The counts make each measurement last some seconds on two cores; together, with five rounds, some twenty minutes.
+The counts make each measurement last some seconds on two cores; together, with five rounds, some twenty-five minutes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks import messages
+from benchmarks.cluster import OnCluster
 from benchmarks.requests import DistinctPuts, H2loadReads, H2loadWrites, Shape
 from benchmarks.scenario import Row, Scenario
 from benchmarks.stores import ManyKeys, MemoryAfterPuts
@@ -72,6 +73,32 @@ TXN: Final = H2loadWrites(
     message=messages.compare_and_put(),
 )
 
+# Three members: what the leader is asked for, everybody stores.
+CLUSTER_PUTS: Final = tuple(
+    OnCluster(
+        calls=H2loadWrites(
+            row=request_row(f"cluster-put-{shape}", f"three members, put 256 B, one key, {shape}", target),
+            shape=shape,
+            path=messages.PUT_PATH,
+            message=messages.put(),
+        )
+    )
+    for shape, target in (
+        (Shape(connections=1, streams=1, requests=4_000), 0.9),
+        (Shape(connections=100, streams=1, requests=40_000), 1.2),
+        (Shape(connections=100, streams=10, requests=80_000), 1.3),
+    )
+)
+
+CLUSTER_READS: Final = OnCluster(
+    calls=H2loadReads(
+        row=request_row("cluster-range", "three members, range of one key, linearizable, 100x10", 1.0),
+        shape=Shape(connections=100, streams=10, requests=120_000),
+        keys=1,
+        message=messages.range_one(serializable=False),
+    )
+)
+
 WATCHES: Final = (
     FanOut(
         row=Row(name="watch-one-stream", title="one put to 1,000 watchers on one stream", unit=EVENTS, target=1.0),
@@ -108,6 +135,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *DISTINCT_PUTS,
     *READS,
     TXN,
+    *CLUSTER_PUTS,
+    CLUSTER_READS,
     *WATCHES,
     MEMORY_AFTER_PUTS,
     MANY_KEYS,

@@ -1,4 +1,4 @@
-"""The two contenders, and one running member of either.
+"""The two contenders, and one running member of either; three of them are a cluster (`cluster`).
 
 Both get the same flags and a clean environment; everything not named here is at its default, on both sides.
 """
@@ -13,12 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.process import BenchError, end_process, start_process
+from benchmarks.process import BenchError, cpu_seconds_of, end_process, start_process
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 # A million keys take etcd about four seconds here.
@@ -59,6 +59,10 @@ class Member:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def cpu_seconds(self) -> float:
+        """Return what it has spent so far."""
+        return cpu_seconds_of(self.pid)
+
     def check_alive(self) -> None:
         """A server that died under the load has not been measured."""
         if self.process.poll() is not None:
@@ -69,17 +73,7 @@ class Member:
 def running_member(contender: Contender, folder: Path) -> Iterator[Member]:
     """Start a member on the data in `folder` (or on none), and stop it cleanly afterwards."""
     port, peer_port = free_ports(2)
-    client_url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
-    command = [
-        str(contender.executable),
-        "--name=bench",
-        f"--data-dir={folder / 'data'}",
-        f"--listen-client-urls={client_url}",
-        f"--advertise-client-urls={client_url}",
-        f"--listen-peer-urls={peer_url}",
-        f"--initial-advertise-peer-urls={peer_url}",
-        f"--initial-cluster=bench={peer_url}",
-    ]
+    command = member_command(contender, folder, name="bench", port=port, peer_ports={"bench": peer_port})
     log_path = folder / "log"
     with log_path.open("ab") as log:
         begin = time.monotonic()
@@ -91,6 +85,24 @@ def running_member(contender: Contender, folder: Path) -> Iterator[Member]:
             member.check_alive()
         finally:
             end_process(process)
+
+
+def member_command(
+    contender: Contender, folder: Path, *, name: str, port: int, peer_ports: Mapping[str, int]
+) -> list[str]:
+    """Return what starts the member `name` of the cluster of these names and peer ports, its data below `folder`."""
+    client_url = f"http://127.0.0.1:{port}"
+    peer_urls = {each: f"http://127.0.0.1:{peer_port}" for each, peer_port in peer_ports.items()}
+    return [
+        str(contender.executable),
+        f"--name={name}",
+        f"--data-dir={folder / 'data'}",
+        f"--listen-client-urls={client_url}",
+        f"--advertise-client-urls={client_url}",
+        f"--listen-peer-urls={peer_urls[name]}",
+        f"--initial-advertise-peer-urls={peer_urls[name]}",
+        f"--initial-cluster={','.join(f'{each}={url}' for each, url in peer_urls.items())}",
+    ]
 
 
 def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:

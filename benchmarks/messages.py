@@ -24,6 +24,8 @@ EVERY_KEY: Final = b"\0"
 PUT_PATH: Final = b"/etcdserverpb.KV/Put"
 RANGE_PATH: Final = b"/etcdserverpb.KV/Range"
 TXN_PATH: Final = b"/etcdserverpb.KV/Txn"
+STATUS_PATH: Final = b"/etcdserverpb.Maintenance/Status"
+HASH_KV_PATH: Final = b"/etcdserverpb.Maintenance/HashKV"
 WATCH_PATH: Final = b"/etcdserverpb.Watch/Watch"
 
 # A put of an 8-byte key is these bytes with the key in between.

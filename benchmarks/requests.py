@@ -13,12 +13,12 @@ from typing import Final
 from benchmarks import messages
 from benchmarks.clients.protocol import LoadJob, ready_client
 from benchmarks.h2load import H2loadRun, run_h2load
-from benchmarks.member import Contender, Member
-from benchmarks.process import cpu_seconds_of
+from benchmarks.member import Contender
 from benchmarks.scenario import (
     CHECK_SECONDS_MAX,
     Row,
     Sample,
+    Server,
     Workbench,
     asking,
     check_equal,
@@ -56,14 +56,18 @@ class H2loadWrites:
         return (self.row,)
 
     def measure(self, bench: Workbench, contender: Contender) -> dict[str, Sample]:
+        with bench.fresh_member(contender) as member:
+            return self.measure_on(bench, member)
+
+    def measure_on(self, bench: Workbench, server: Server) -> dict[str, Sample]:
+        """Make the figure with this server, which is without data."""
         requests = bench.count(self.shape.requests)
         warm_up = bench.warm_up(requests)
-        with bench.fresh_member(contender) as member:
-            # The key exists: the transactions compare it.
-            with asking(member) as channel:
-                channel.unary(messages.PUT_PATH, messages.put(), CHECK_SECONDS_MAX)
-            _, sample = measured_run(bench, member, self.shape, requests, warm_up, self.path, self.message)
-            check_equal("revisions", expected=REVISION_FIRST + 1 + warm_up + requests, found=revision_of(member))
+        # The key exists: the transactions compare it.
+        with asking(server) as channel:
+            channel.unary(messages.PUT_PATH, messages.put(), CHECK_SECONDS_MAX)
+        _, sample = measured_run(bench, server, self.shape, requests, warm_up, self.path, self.message)
+        check_equal("revisions", expected=REVISION_FIRST + 1 + warm_up + requests, found=revision_of(server))
         return {self.row.name: sample}
 
 
@@ -82,17 +86,21 @@ class H2loadReads:
         return (self.row,)
 
     def measure(self, bench: Workbench, contender: Contender) -> dict[str, Sample]:
-        requests = bench.count(self.shape.requests)
         with bench.fresh_member(contender) as member:
-            answer_bytes = self._fill(member)
-            warm_up = bench.warm_up(requests)
-            run, sample = measured_run(bench, member, self.shape, requests, warm_up, messages.RANGE_PATH, self.message)
-            check_equal("bytes received", expected=answer_bytes * requests, found=run.data_bytes)
+            return self.measure_on(bench, member)
+
+    def measure_on(self, bench: Workbench, server: Server) -> dict[str, Sample]:
+        """Make the figure with this server, which is without data."""
+        requests = bench.count(self.shape.requests)
+        answer_bytes = self._fill(server)
+        warm_up = bench.warm_up(requests)
+        run, sample = measured_run(bench, server, self.shape, requests, warm_up, messages.RANGE_PATH, self.message)
+        check_equal("bytes received", expected=answer_bytes * requests, found=run.data_bytes)
         return {self.row.name: sample}
 
-    def _fill(self, member: Member) -> int:
+    def _fill(self, server: Server) -> int:
         """Write the keys; return the size of every answer, which does not change afterwards."""
-        with asking(member) as channel:
+        with asking(server) as channel:
             if self.keys == 1:
                 channel.unary(messages.PUT_PATH, messages.put(), CHECK_SECONDS_MAX)
             else:
@@ -119,9 +127,9 @@ class DistinctPuts:
         with bench.fresh_member(contender) as member:
             job = put_job(bench, self.shape, member.address)
             with ready_client("load", job) as client:
-                cpu_before = cpu_seconds_of(member.pid)
+                cpu_before = member.cpu_seconds()
                 outcome = client.run()
-                cpu_seconds = cpu_seconds_of(member.pid) - cpu_before
+                cpu_seconds = member.cpu_seconds() - cpu_before
             check_equal("revisions", expected=REVISION_FIRST + job.warm_up + job.requests, found=revision_of(member))
         sample = Sample(
             value=job.requests / outcome.seconds,
@@ -144,17 +152,17 @@ def put_job(bench: Workbench, shape: Shape, address: str) -> LoadJob:
 
 
 def measured_run(
-    bench: Workbench, member: Member, shape: Shape, requests: int, warm_up: int, path: bytes, message: bytes
+    bench: Workbench, server: Server, shape: Shape, requests: int, warm_up: int, path: bytes, message: bytes
 ) -> tuple[H2loadRun, Sample]:
     """Run h2load twice, and look at the server's CPU around the second run."""
     body = bench.body_file(message)
     connections = min(shape.connections, warm_up)
-    run_h2load(member.address, path, body, connections=connections, streams=shape.streams, requests=warm_up)
-    cpu_before = cpu_seconds_of(member.pid)
+    run_h2load(server.address, path, body, connections=connections, streams=shape.streams, requests=warm_up)
+    cpu_before = server.cpu_seconds()
     run = run_h2load(
-        member.address, path, body, connections=shape.connections, streams=shape.streams, requests=requests
+        server.address, path, body, connections=shape.connections, streams=shape.streams, requests=requests
     )
-    cpu_seconds = cpu_seconds_of(member.pid) - cpu_before
+    cpu_seconds = server.cpu_seconds() - cpu_before
     sample = Sample(
         value=run.requests_per_second,
         server_cpu_us=cpu_seconds / requests * 1e6,

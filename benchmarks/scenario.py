@@ -80,6 +80,17 @@ class Workbench:
         return path
 
 
+class Server(Protocol):
+    """What is loaded: a member, or a cluster by its leader."""
+
+    @property
+    def address(self) -> str:
+        """Where the calls go."""
+
+    def cpu_seconds(self) -> float:
+        """Return what all of its processes have spent so far."""
+
+
 class Scenario(Protocol):
     """Measures one or several rows at once."""
 
@@ -95,17 +106,17 @@ class Scenario(Protocol):
 
 
 @contextmanager
-def asking(member: Member) -> Iterator[BlockingChannel]:
+def asking(server: Server) -> Iterator[BlockingChannel]:
     """Yield a channel for preparations and checks."""
-    channel = BlockingChannel(member.address)
+    channel = BlockingChannel(server.address)
     try:
         yield channel
     finally:
         channel.close()
 
 
-def revision_of(member: Member) -> int:
-    with asking(member) as channel:
+def revision_of(server: Server) -> int:
+    with asking(server) as channel:
         answer = channel.unary(messages.RANGE_PATH, messages.range_one(serializable=False), CHECK_SECONDS_MAX)
     return int(rpc_pb2.RangeResponse.FromString(answer).header.revision)
 

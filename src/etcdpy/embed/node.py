@@ -221,6 +221,7 @@ class _Builder:
                 logger=named(self.log, "raft"),
                 applied=applied_index,
                 write_bare_commits=False,
+                answer_bare_commits=False,
                 pre_vote=config.pre_vote,
             )
         )

@@ -67,6 +67,9 @@ class Config:
     # True: a commit index that moved is written even if nothing else is. False: it waits for the next write; after a
     # crash it is learnt again (paper, figure 2: it is volatile), and every entry costs a message less.
     write_bare_commits: bool = True
+    # True: every append is answered. False: not one that only moves our commit index behind entries that were
+    # acknowledged, which tells the leader nothing (see `following`).
+    answer_bare_commits: bool = True
     # Most bytes of entries in one MsgApp, and in one Ready's committed entries (None: the same).
     max_size_per_message: int = 1 << 20
     max_committed_size_per_ready: int | None = None

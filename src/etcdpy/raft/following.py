@@ -3,6 +3,9 @@
 Rules
   * Entries are acknowledged by the last index that surely equals the leader's; the answer waits for the disk.
   * A refused append says where the logs may agree: leader and follower then skip whole terms in one round.
+  * With `answer_bare_commits` off, an append without entries that moves the commit index is not answered when what it
+    follows was acknowledged in this term. Should that answer have been lost, the leader asks again at a heartbeat: each
+    message that goes unanswered moves our commit index, and that ends where our log does.
   * The commit index goes only as far as the log surely equals the leader's.
   * A snapshot replaces log and configuration, unless our log already holds its last entry.
 
@@ -24,13 +27,20 @@ def handle_append(raft: Raft, message: Message) -> None:
         # Sent before the leader knew how far we are.
         raft.send(Message(MSG_APP_RESP, to=message.from_, index=log.committed))
         return
+    committed = log.committed
     last = log.maybe_append(
         index=message.index, term=message.log_term, entries=message.entries, committed=message.commit
     )
-    if last is not None:
-        raft.send(Message(MSG_APP_RESP, to=message.from_, index=last))
-    else:
+    if last is None:
         _reject_append(raft, message)
+    elif message.entries or log.committed == committed or _must_answer(raft, last):
+        raft.acknowledged_index = last
+        raft.send(Message(MSG_APP_RESP, to=message.from_, index=last))
+
+
+def _must_answer(raft: Raft, index: int) -> bool:
+    """Whether the leader is to hear that we have `index` although it only told us of a commit."""
+    return raft.config.answer_bare_commits or raft.acknowledged_index < index
 
 
 def _reject_append(raft: Raft, message: Message) -> None:

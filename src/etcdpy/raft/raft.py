@@ -57,6 +57,7 @@ class Raft:
         "postponed_reads",
         "transferee",
         "pending_conf_index",
+        "acknowledged_index",
         "uncommitted_size",
         "election_elapsed",
         "heartbeat_elapsed",
@@ -83,6 +84,7 @@ class Raft:
         self.transferee = NO_MEMBER  # Who the leader is handing over to; no proposals meanwhile.
         # The last conf change in our log, as leader: no other until it is applied. May be too high, never too low.
         self.pending_conf_index = 0
+        self.acknowledged_index = 0  # As follower: how far we told this term's leader that our log is his.
         self.uncommitted_size = 0  # Bytes of data proposed and not committed; counted only when there is a limit.
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
@@ -153,6 +155,7 @@ class Raft:
         self.reset_randomized_election_timeout()
         self.transferee = NO_MEMBER
         self.pending_conf_index = 0
+        self.acknowledged_index = 0
         self.uncommitted_size = 0
         self.read_only = ReadOnly()
         self.postponed_reads = []

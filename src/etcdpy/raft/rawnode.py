@@ -217,7 +217,7 @@ class RawNode:
         elif raft.log.committed == previous.commit:
             return
         # A commit index alone need not be durable: it can be learnt again.
-        is_written = is_new or ready.entries or ready.snapshot is not None or raft.messages_after_append
+        is_written = is_new or ready.entries or ready.snapshot is not None
         if is_written or self._writes_bare_commits:
             self._previous_hard_state = ready.hard_state = raft.hard_state()
 

@@ -6,7 +6,10 @@ from etcdpy.pb.raft_values import Entry, HardState, Message, Snapshot
 
 
 class Write:
-    """One unit for the WAL. After it is on disk, and not before, the member takes it back by `persisted(write)`."""
+    """One unit for the WAL. After it is on disk, and not before, the member takes it back by `persisted(write)`.
+
+    Without `must_sync` there is nothing to write: it only waits for the writes before it.
+    """
 
     __slots__ = ("entries", "hard_state", "snapshot", "responses", "must_sync")
 

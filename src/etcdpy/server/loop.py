@@ -24,10 +24,10 @@ from typing import Final, Protocol
 
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, Message
-from etcdpy.raft.constants import LOCAL_THREADS, MSG_SNAP
+from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
 from etcdpy.server.disk import DiskThread
-from etcdpy.server.effects import Apply, Write
+from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Applier, Result
 from etcdpy.storage.backend import Backend
@@ -38,8 +38,9 @@ INLINE_PROPOSALS_MAX: Final = 2
 # An inline sync slower than this holds up everybody: use the thread for a while instead.
 INLINE_SYNC_SECONDS_MAX: Final = 0.001
 INLINE_PENALTY_WRITES: Final = 64
-# One slow sync of many says nothing: this many count.
+# One slow sync of many says nothing, however slow (another process had the core): this many count.
 INLINE_SMOOTHING: Final = 8
+INLINE_COUNTED_SECONDS_MAX: Final = 2 * INLINE_SYNC_SECONDS_MAX
 # What filling a commit may take of one turn; 10,000 items take about 2 ms in all.
 BACKEND_SECONDS_PER_TURN: Final = 0.001
 # While the backend is congested nothing else may wake us up.
@@ -106,6 +107,8 @@ class MemberLoop:
         self._others: Others | None = None
         self._pending: list[Entry] = []
         self._pending_as_leader: list[tuple[int, Entry]] = []  # (the only term in which it may be proposed, entry)
+        # Invariant: empty between turns. What tells others of a commit; it leaves before any later message.
+        self._commits_to_tell: list[Message] = []
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
@@ -234,33 +237,56 @@ class MemberLoop:
         assert consumer is not None
         if self._to_apply:  # the backend was congested: is it still? First, because what is applied makes room for more
             self._apply_waiting()
-        while (effects := member.take_effects()) is not None:
-            if effects.messages:  # before our own write: the others write at the same time
-                self._send(effects.messages)
-            write = effects.write
-            if write is not None and self._is_worth_the_thread(write):
-                self._writes_waiting.append(write)
-                write = None
-            if self._writes_waiting and not self._is_writing:
-                self._write_waiting()  # before applying: the disk and we then work at once
-            if effects.leader_changed:
-                consumer.on_leader_change(member.leader_id, is_self=member.is_leader)
-                self.schedule()
-            for context, index in effects.confirmed_reads:
-                consumer.on_reads_confirmed(context, index)
-            if effects.apply is not None:
-                self._to_apply.append(effects.apply)
-                self._apply_waiting()
-            if write is not None:
-                self._write_inline(write)
-        if self._writes_waiting and not self._is_writing:
-            self._write_waiting()
+        while True:
+            while (effects := member.take_effects()) is not None:
+                self._carry_out(effects)
+            # Last: promises have left by now, and the disk thread works while we do.
+            if not self._apply_waiting():
+                break
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
             self.schedule()
         consumer.on_turn_end(member.applied_index)  # before the backend: answers need not wait for it
+        if self._commits_to_tell:
+            self._send([])
         self._poll_backend()
+
+    def _carry_out(self, effects: Effects) -> None:
+        """Do everything but apply."""
+        consumer, write = self._consumer, effects.write
+        assert consumer is not None
+        if effects.messages and not self._may_wait_for_answers(effects):
+            # Before our own write: the others write at the same time.
+            self._send(effects.messages)
+        if write is not None:
+            if self._is_worth_the_thread(write):
+                self._writes_waiting.append(write)
+            else:
+                self._write_inline(write)
+        if self._writes_waiting and not self._is_writing:
+            self._write_waiting()
+        if effects.leader_changed:
+            consumer.on_leader_change(self._member.leader_id, is_self=self._member.is_leader)
+            self.schedule()
+        for context, index in effects.confirmed_reads:
+            consumer.on_reads_confirmed(context, index)
+        if effects.apply is not None:
+            self._to_apply.append(effects.apply)
+
+    def _may_wait_for_answers(self, effects: Effects) -> bool:
+        """Keep back, until the client has its answer, what tells others of a commit; return whether it was that.
+
+        Our client waits; of theirs none does before us. Where much is to be applied first, they are not kept waiting.
+        """
+        apply, messages = effects.apply, effects.messages
+        if apply is None or effects.write is not None or len(apply.entries) > INLINE_PROPOSALS_MAX:
+            return False
+        for message in messages:
+            if message.type != MSG_APP or message.entries:
+                return False
+        self._commits_to_tell += messages
+        return True
 
     def _poll_backend(self) -> None:
         """Move a commit forward: for a moment in every turn, so that it keeps up with what is applied meanwhile."""
@@ -278,10 +304,10 @@ class MemberLoop:
     # -- disk
 
     def _is_worth_the_thread(self, write: Write) -> bool:
-        return (
+        if self._is_writing or self._writes_waiting:
+            return True
+        return write.must_sync and (
             len(write.entries) > INLINE_PROPOSALS_MAX
-            or self._is_writing
-            or bool(self._writes_waiting)
             or write.snapshot is not None
             or self._inline_penalty > 0
             or not self._disk.is_idle
@@ -327,7 +353,8 @@ class MemberLoop:
             batch = self._wal.encode(write.entries, write.hard_state)
             started = self._stopwatch()
             self._wal.persist(batch)
-            self._inline_seconds += (self._stopwatch() - started - self._inline_seconds) / INLINE_SMOOTHING
+            seconds = min(self._stopwatch() - started, INLINE_COUNTED_SECONDS_MAX)
+            self._inline_seconds += (seconds - self._inline_seconds) / INLINE_SMOOTHING
             if self._inline_seconds > INLINE_SYNC_SECONDS_MAX:
                 self._inline_seconds = 0.0
                 self._inline_penalty = INLINE_PENALTY_WRITES
@@ -348,6 +375,8 @@ class MemberLoop:
 
     def _send(self, messages: list[Message]) -> None:
         others = self._others
+        if self._commits_to_tell:  # each member gets its messages in raft's order
+            messages, self._commits_to_tell = self._commits_to_tell + messages, []
         if others is None:
             raise InvariantError(f"a member alone has {len(messages)} messages for others")
         snapshots = [message for message in messages if message.type == MSG_SNAP]
@@ -359,14 +388,17 @@ class MemberLoop:
 
     # -- apply
 
-    def _apply_waiting(self) -> None:
+    def _apply_waiting(self) -> bool:
+        """Apply what waits; return whether anything was. A congested backend lets it wait."""
+        count = len(self._to_apply)
         while self._to_apply:
             if self._backend.is_congested():
                 if not self._looks_again:
                     self._looks_again = True
                     self._loop.call_later(CONGESTION_POLL_SECONDS, self._look_again)
-                return
+                break
             self._apply(self._to_apply.popleft())
+        return len(self._to_apply) < count
 
     def _look_again(self) -> None:
         self._looks_again = False

@@ -15,7 +15,8 @@ Rules
   * A write with a snapshot overtakes everything handed out for applying and not yet applied: the driver drops that,
     puts the snapshot's state in place, and says so by `persisted(write)` and then `restored(snapshot)`.
   * A change of nothing but the commit index is not worth a write of its own: it travels with the next one, if raft is
-    told so (`write_bare_commits`). After a crash it is a hint, never a promise (paper, figure 2: it is volatile).
+    told so (`write_bare_commits`), and an answer to who told us of it waits only for the writes before it. After a
+    crash the commit index is a hint, never a promise (paper, figure 2: it is volatile).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ConfState, Entry, HardState, Message, Snapshot
-from etcdpy.raft.constants import LEADER, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD
+from etcdpy.raft.constants import LEADER, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MSG_STORAGE_APPEND_RESP
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.raft.status import Status
 from etcdpy.raft.storage import MemoryStorage
@@ -129,10 +130,18 @@ class Member:
             self._storage.append(write.entries)
         own_id = self._raft.id
         for response in write.responses:
-            if response.to == own_id:
-                self._node.step(response)
-            else:
+            if response.to != own_id:
                 self._promises.append(response)
+            elif not self._is_known(response):
+                self._node.step(response)
+
+    def _is_known(self, response: Message) -> bool:
+        """Whether it says of entries that they are on disk which raft does not wait for any more: raft would log it."""
+        return (
+            response.type == MSG_STORAGE_APPEND_RESP
+            and response.index < self._raft.log.unstable.offset
+            and response.snapshot is None
+        )
 
     def restored(self, snapshot: Snapshot) -> None:
         """The state machine is that of `snapshot`, whose write was persisted."""

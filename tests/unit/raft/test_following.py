@@ -18,21 +18,26 @@ def follower() -> Peer:
 
 
 def append(peer: Peer, index: int, log_term: int, entries: list[Entry], commit: int = 0) -> Message:
-    message = Message(
-        MSG_APP, to=peer.id, from_=2, term=3, index=index, log_term=log_term, entries=entries, commit=commit
-    )
-    return exchange(peer, message)
+    return exchange(peer, append_message(peer, index, log_term, entries, commit))
+
+
+def append_message(peer: Peer, index: int, log_term: int, entries: list[Entry], commit: int) -> Message:
+    return Message(MSG_APP, to=peer.id, from_=2, term=3, index=index, log_term=log_term, entries=entries, commit=commit)
 
 
 def exchange(peer: Peer, message: Message) -> Message:
     """Step `message`, let the disk work, and return the one answer."""
+    [answer] = answers_to(peer, message)
+    return answer
+
+
+def answers_to(peer: Peer, message: Message) -> list[Message]:
     peer.network.messages.clear()
     peer.node.step(message)
     peer.take_ready()
     while peer.append_work:
         peer.write()
-    [answer] = peer.network.messages
-    return answer
+    return list(peer.network.messages)
 
 
 def test_an_append_that_follows_is_acknowledged_by_its_last_entry() -> None:
@@ -47,6 +52,40 @@ def test_the_commit_index_goes_no_further_than_what_is_surely_the_leaders() -> N
     append(peer, 2, 1, [], commit=9)
 
     assert peer.node.basic_status().commit == 2
+
+
+@pytest.mark.parametrize("answer_bare_commits", [True, False])
+def test_a_mere_commit_behind_what_is_acknowledged_is_answered_only_if_asked_for(answer_bare_commits: bool) -> None:
+    peer = Network(3, answer_bare_commits=answer_bare_commits).peers[1]
+    append(peer, 1, 1, [Entry(3, 2), Entry(3, 3)], commit=1)
+
+    answers = answers_to(peer, append_message(peer, 3, 3, [], commit=3))
+
+    assert [answer.index for answer in answers] == [3] * answer_bare_commits
+    assert peer.node.basic_status().commit == 3
+
+
+def test_a_leader_that_repeats_itself_is_answered() -> None:
+    """It has not got the answer to the entries."""
+    peer = Network(3, answer_bare_commits=False).peers[1]
+    append(peer, 1, 1, [Entry(3, 2)], commit=1)
+    answers_to(peer, append_message(peer, 2, 3, [], commit=2))
+
+    answer = append(peer, 2, 3, [], commit=2)
+
+    assert (answer.index, answer.reject) == (2, False)
+
+
+def test_a_mere_commit_is_answered_in_a_term_in_which_nothing_was_acknowledged() -> None:
+    """Its leader does not know how far our log is his: he waits for it."""
+    peer = Network(3, answer_bare_commits=False).peers[1]
+    append(peer, 1, 1, [Entry(3, 2)], commit=1)
+    message = append_message(peer, 2, 3, [], commit=2)
+    message.term = 4
+
+    [answer] = answers_to(peer, message)
+
+    assert (answer.term, answer.index, answer.reject) == (4, 2, False)
 
 
 def test_an_append_that_does_not_follow_is_refused_with_a_hint() -> None:

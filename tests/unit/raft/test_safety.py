@@ -31,7 +31,8 @@ class Chaos:
             for check_quorum in (True, False)
             for pre_vote in (True, False)
         ][seed % 4]
-        self.network = Network(3, seed, max_size_per_message=60, **settings)
+        answers = seed % 8 < 4
+        self.network = Network(3, seed, max_size_per_message=60, answer_bare_commits=answers, **settings)
         self.random = self.network.random
         self.leader_of_term: dict[int, int] = {}
         self.asked: dict[bytes, int] = {}

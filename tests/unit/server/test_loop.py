@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 
 from etcdpy.base.invariant import InvariantError, StorageError
+from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.pb.rpc_pb2 import PutRequest, RequestOp, TxnRequest
-from etcdpy.raft.constants import MSG_HEARTBEAT, MSG_PROP
+from etcdpy.raft.constants import (
+    MESSAGE_NAMES,
+    MSG_APP,
+    MSG_APP_RESP,
+    MSG_HEARTBEAT,
+    MSG_PRE_VOTE_RESP,
+    MSG_PROP,
+    MSG_VOTE_RESP,
+)
 from etcdpy.server.effects import Write
 from etcdpy.server.loop import (
     CONGESTION_POLL_SECONDS,
@@ -203,16 +212,24 @@ def test_a_slow_sync_here_sends_the_next_ones_to_the_thread(tmp_path: Path) -> N
             forget_events(spine)
             propose(spine, 1)
             await spine.wait_quiet()
-            now_step[0] = 2 * INLINE_SYNC_SECONDS_MAX * INLINE_SMOOTHING  # slow even among eight
+            now_step[0] = 1000 * INLINE_SYNC_SECONDS_MAX  # one that is very slow counts no more
             propose(spine, 1)
             await spine.wait_quiet()
+            assert DISK_THREAD not in spine.wal.threads
+            for _ in range(INLINE_SMOOTHING):  # until the disk itself is slow
+                propose(spine, 1)
+                await spine.wait_quiet()
+                if DISK_THREAD in spine.wal.threads:
+                    break
             now_step[0] = 0.0
-            for _ in range(INLINE_PENALTY_WRITES + 1):
+            here = spine.wal.threads.index(DISK_THREAD)
+            for _ in range(INLINE_PENALTY_WRITES):
                 propose(spine, 1)
                 await spine.wait_quiet()
 
             on_thread = [name == DISK_THREAD for name in spine.wal.threads]
-            assert on_thread == [False, False] + [True] * INLINE_PENALTY_WRITES + [False]
+            assert 4 < here < INLINE_SMOOTHING
+            assert on_thread == [False] * here + [True] * INLINE_PENALTY_WRITES + [False]
 
     run(scenario())
 
@@ -498,6 +515,107 @@ def test_the_term_of_what_was_applied_is_that_of_a_configuration_change_too(tmp_
             await until(lambda: bool(notes.turns) and spine.member.applied_index == 1)
 
             assert spine.applier.term == 1
+
+    run(scenario())
+
+
+class Sent:
+    """The network: notes when the messages left."""
+
+    def __init__(self, spine: Spine) -> None:
+        self._events = spine.wal.events
+
+    def send(self, messages: list[Message]) -> None:
+        names = [MESSAGE_NAMES[message.type] + " with entries" * bool(message.entries) for message in messages]
+        self._events.append("sent " + ", ".join(names))
+
+    def send_snapshot(self, message: Message) -> None:
+        raise AssertionError("nobody needs one")
+
+    def install(self, write: Write, done: Callable[[], None]) -> None:
+        raise AssertionError("none came")
+
+
+OTHER = 7
+
+
+@contextmanager
+def one_of_two(directory: Path) -> Iterator[tuple[Spine, Notes]]:
+    """The other is a voter, and says what the test lets it say."""
+    with open_spine(directory, stopwatch=lambda: 0.0) as spine:
+        notes = Notes(spine=spine)
+        spine.driver.connect(Sent(spine))
+        spine.driver.start(notes)
+        yield spine, notes
+
+
+async def join(spine: Spine) -> None:
+    """Let another voter into the configuration, as its own members would learn it."""
+    await until(lambda: spine.member.applied_index == spine.member.last_index)
+    spine.member.apply_conf_change(
+        raft_pb2.ConfChangeV2(changes=[raft_pb2.ConfChangeSingle(type=raft_pb2.ConfChangeAddNode, node_id=OTHER)])
+    )
+
+
+def test_a_promise_leaves_before_what_was_committed_earlier_is_applied(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with one_of_two(tmp_path) as (spine, notes):
+            await join(spine)
+            me, last = spine.recovered.member_id, spine.member.last_index
+            data = put_entry(spine, b"k").data
+            terms = Message(MSG_APP, me, OTHER, 5, spine.member.term, last, [Entry(5, last + 1)], last)
+            spine.driver.receive(terms)
+            await spine.wait_quiet()
+            forget_events(spine)
+            spine.driver.receive(Message(MSG_APP, me, OTHER, 5, 5, last + 1, [Entry(5, last + 2, data=data)], last + 1))
+            await spine.wait_quiet()
+
+            assert [event.split()[0] for event in spine.wal.events] == ["persisted", "sent", "told"]
+            assert spine.wal.events[1] == "sent MsgAppResp"
+
+    run(scenario())
+
+
+def test_a_mere_commit_does_not_touch_the_disk(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with one_of_two(tmp_path) as (spine, notes):
+            await join(spine)
+            me, last = spine.recovered.member_id, spine.member.last_index
+            spine.driver.receive(Message(MSG_APP, me, OTHER, 5, spine.member.term, last, [Entry(5, last + 1)], last))
+            await spine.wait_quiet()
+            forget_events(spine)
+            spine.driver.receive(Message(MSG_APP, me, OTHER, 5, 5, last + 1, [], last + 1))
+            await spine.wait_quiet()
+
+            assert spine.wal.events == ["sent MsgAppResp", "told 1"]
+            assert spine.member.applied_index == last + 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_others_are_told_of_a_small_commit_after_our_client(tmp_path: Path, count: int) -> None:
+    async def scenario() -> None:
+        with one_of_two(tmp_path) as (spine, notes):
+            await join(spine)
+            me = spine.recovered.member_id
+            spine.driver.campaign_when_applied()
+            await until(lambda: any("MsgPreVote" in event for event in spine.wal.events))
+            term = spine.member.term + 1
+            spine.driver.receive(Message(MSG_PRE_VOTE_RESP, me, OTHER, term))
+            await spine.wait_quiet()
+            spine.driver.receive(Message(MSG_VOTE_RESP, me, OTHER, term))
+            await spine.wait_quiet()
+            spine.driver.receive(Message(MSG_APP_RESP, me, OTHER, term, index=spine.member.last_index))
+            await spine.wait_quiet()
+            propose(spine, count)
+            await until(lambda: spine.driver.is_quiet)
+            forget_events(spine)
+            spine.driver.receive(Message(MSG_APP_RESP, me, OTHER, term, index=spine.member.last_index))
+            await spine.wait_quiet()
+
+            told, sent = f"told {count}", "sent MsgApp"
+            assert spine.wal.events == ([told, sent] if count == 1 else [sent, told])
 
     run(scenario())
 

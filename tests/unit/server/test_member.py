@@ -9,7 +9,7 @@ import pytest
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import raft_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ConfState, Entry, HardState, Message, Snapshot
-from etcdpy.raft.config import Config
+from etcdpy.raft.config import SILENT, Config, SilentLogger
 from etcdpy.raft.constants import (
     MSG_APP,
     MSG_APP_RESP,
@@ -28,7 +28,17 @@ from etcdpy.server.member import Member
 OTHER = 2
 
 
-def make_member(voters: tuple[int, ...] = (1,)) -> tuple[Member, MemoryStorage]:
+class Lines(SilentLogger):
+    """Keeps what raft says."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def info(self, text: str, /) -> None:
+        self._lines.append(text)
+
+
+def make_member(voters: tuple[int, ...] = (1,), logger: SilentLogger = SILENT) -> tuple[Member, MemoryStorage]:
     """Member 1 at index 1, term 1, whose log begins with a snapshot that names the voters."""
     storage = MemoryStorage()
     storage.apply_snapshot(Snapshot(b"", 1, 1, ConfState(list(voters))))
@@ -43,6 +53,7 @@ def make_member(voters: tuple[int, ...] = (1,)) -> tuple[Member, MemoryStorage]:
             rng=random.Random(1),
             applied=1,
             write_bare_commits=False,
+            logger=logger,
         )
     )
     return Member(node, storage, hard_state, applied_index=1), storage
@@ -357,6 +368,41 @@ def test_a_promise_to_others_waits_for_the_disk() -> None:
         (MSG_VOTE_RESP, OTHER, False)
     ]
     assert promises.write is None
+
+
+def test_the_answer_to_a_mere_commit_waits_for_the_writes_before_it_and_needs_none_itself() -> None:
+    member, _ = make_member((1, OTHER))
+    member.step(Message(MSG_APP, 1, OTHER, 2, log_term=1, index=1, entries=[Entry(2, 2, data=b"x")], commit=1))
+    (entries,) = writes_of(drain(member))
+    member.step(Message(MSG_APP, 1, OTHER, 2, log_term=2, index=2, commit=2))
+    (commit,) = writes_of(drain(member))
+
+    assert (commit.entries, commit.hard_state, commit.must_sync) == ([], None, False)
+    assert [(response.type, response.index) for response in commit.responses if response.to == OTHER] == [
+        (MSG_APP_RESP, 2)
+    ]
+    member.persisted(entries)
+    member.persisted(commit)
+    assert sum(len(effects.messages) for effects in settle(member)) == 2
+    deferred = member.take_deferred()
+    assert deferred is not None and deferred.hard_state == HardState(2, 0, 2)
+
+
+def test_raft_is_not_told_twice_that_entries_are_on_disk() -> None:
+    """It would write a line into the log for every put."""
+    lines: list[str] = []
+    member, _ = make_member((1, OTHER), logger=Lines(lines))
+    member.step(Message(MSG_APP, 1, OTHER, 2, log_term=1, index=1, entries=[Entry(2, 2, data=b"x")], commit=1))
+    first = writes_of(drain(member))
+    member.step(Message(MSG_APP, 1, OTHER, 2, log_term=2, index=2, commit=2))
+    second = writes_of(drain(member))
+    lines.clear()
+
+    for write in first + second:
+        member.persisted(write)
+
+    assert lines == []
+    assert [entry.data for apply in applies_of(drain(member)) for entry in apply.entries] == [b"x"]
 
 
 def test_a_leader_s_messages_do_not_wait_for_its_own_disk() -> None:

@@ -25,7 +25,7 @@ from typing import Final
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_debug, log_info, log_warn
 from etcdpy.pb.raft_values import Message
-from etcdpy.raft.constants import MSG_APP_RESP, NO_MEMBER
+from etcdpy.raft.constants import MSG_APP, MSG_APP_RESP, NO_MEMBER
 from etcdpy.transport.peer.counters import Counters
 from etcdpy.transport.peer.intake import Intake
 from etcdpy.transport.peer.peer import Peer, Remote
@@ -169,7 +169,7 @@ class PeerNetwork:
         for member_id, its_messages in by_member.items():
             target = self._peers.get(member_id) or self._remotes.get(member_id)
             if target is not None:
-                target.send(merge_append_responses(its_messages))
+                target.send(leave_out_covered(its_messages))
             elif member_id != NO_MEMBER:
                 log_debug(
                     self.world.log,
@@ -217,22 +217,27 @@ class PeerNetwork:
             remote.close()
 
 
-def merge_append_responses(messages: list[Message]) -> list[Message]:
-    """Leave out acknowledgements that a later one of the same batch, to the same member, covers.
+def leave_out_covered(messages: list[Message]) -> list[Message]:
+    """Leave out what a later message of the same batch, to the same member, says as well.
 
-    etcd sends only the last MsgAppResp of a batch, whatever it says. What is left out here is only what is surely said
-    again: an acknowledgement means "all up to this index is on my disk", so a later one of the same term with no
-    smaller index says more. A rejection is about one probe of the leader, which waits for it: each is sent.
+    acknowledgements   "all up to this index is on my disk": a later one of the same term with no smaller index says
+                       more. (etcd sends only the last MsgAppResp of a batch, whatever it says.) A rejection is about
+                       one probe of the leader, which waits for it: each is sent.
+    appends            without entries, where one follows that stands at the same place: commit indexes never fall.
     """
     if len(messages) < 2:
         return messages
     kept: list[Message] = []
-    term = index = -1
+    term = index = append_term = append_index = -1
     for message in reversed(messages):
         if message.type == MSG_APP_RESP and not message.reject:
             if message.term == term and message.index <= index:
                 continue
             term, index = message.term, message.index
+        elif message.type == MSG_APP:
+            if not message.entries and message.term == append_term and message.index == append_index:
+                continue
+            append_term, append_index = message.term, message.index
         kept.append(message)
     kept.reverse()
     return kept

@@ -21,7 +21,7 @@ from etcdpy.raft.constants import (
     MSG_SNAP,
     MSG_STORAGE_APPEND_RESP,
 )
-from etcdpy.transport.peer.network import REMOTES_MAX, merge_append_responses
+from etcdpy.transport.peer.network import REMOTES_MAX, leave_out_covered
 from etcdpy.transport.peer.urls import BadUrl
 from tests.unit.transport.peer.members import CLUSTER, Both, Member, is_attached, run, until
 
@@ -329,21 +329,38 @@ def test_an_acknowledgement_covered_by_a_later_one_is_left_out() -> None:
         Message(MSG_HEARTBEAT_RESP, 2, 1, 5),
         Message(MSG_APP_RESP, 2, 1, 5, index=9),
     )
-    assert merge_append_responses([first, other, last]) == [other, last]
+    assert leave_out_covered([first, other, last]) == [other, last]
+
+
+def test_a_mere_commit_before_an_append_at_the_same_place_is_left_out() -> None:
+    commit = Message(MSG_APP, 2, 1, 5, 5, index=7, commit=6)
+    append = Message(MSG_APP, 2, 1, 5, 5, index=7, entries=[Entry(5, 8)], commit=6)
+    assert leave_out_covered([commit, commit, append]) == [append]
 
 
 @pytest.mark.parametrize(
     "messages",
     [
+        [Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7), Message(MSG_APP, 2, 1, 5, 5, 8, commit=8)],
+        [Message(MSG_APP, 2, 1, 5, 5, 7, commit=7), Message(MSG_APP, 2, 1, 6, 5, 7, commit=7)],
+        [Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7), Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7)],
         [Message(MSG_APP_RESP, 2, 1, 5, index=9), Message(MSG_APP_RESP, 2, 1, 5, index=7)],
         [Message(MSG_APP_RESP, 2, 1, 5, index=7), Message(MSG_APP_RESP, 2, 1, 6, index=9)],
         [Message(MSG_APP_RESP, 2, 1, 5, index=7, reject=True), Message(MSG_APP_RESP, 2, 1, 5, index=9)],
         [Message(MSG_APP_RESP, 2, 1, 5, index=7), Message(MSG_APP_RESP, 2, 1, 5, index=9, reject=True)],
     ],
-    ids=["smaller later", "other term", "rejection first", "rejection last"],
+    ids=[
+        "other place",
+        "other term of append",
+        "entries",
+        "smaller later",
+        "other term",
+        "rejection first",
+        "rejection last",
+    ],
 )
 def test_what_says_something_of_its_own_is_sent(messages: list[Message]) -> None:
-    assert merge_append_responses(messages) == messages
+    assert leave_out_covered(messages) == messages
 
 
 # ---- snapshots
