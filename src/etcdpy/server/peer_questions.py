@@ -212,7 +212,10 @@ class PromotionForwarding:
         if answer.status != 200:
             raise PeerFailed(f"member promote: unknown error({answer.body[:200].decode(errors='replace')})")
         try:
-            return tuple(Member.from_json(json.dumps(record)) for record in json.loads(answer.body))
+            records = json.loads(answer.body)
+            if not isinstance(records, list):
+                raise PeerFailed("the members are no list")
+            return tuple(Member.from_json(json.dumps(record)) for record in records)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PeerFailed(f"no list of members: {error}") from None
 

