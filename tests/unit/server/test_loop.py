@@ -372,7 +372,7 @@ def test_what_is_proposed_before_there_is_a_leader_waits_for_one(tmp_path: Path)
     run(scenario())
 
 
-class Sent:
+class KeptMessages:
     """Others who keep what they are sent."""
 
     def __init__(self) -> None:
@@ -393,7 +393,7 @@ def test_what_only_a_leader_may_propose_is_dropped_when_another_leads(tmp_path: 
 
     async def scenario() -> None:
         with open_spine(tmp_path) as spine:
-            sent, notes = Sent(), Notes(spine=spine)
+            sent, notes = KeptMessages(), Notes(spine=spine)
             spine.driver.connect(sent)
             spine.driver.start(notes)
             await spine.elect()
