@@ -1,4 +1,4 @@
-"""The README's first dialogue, typed literally, with the real etcdctl and with ours."""
+"""The README's dialogues, typed literally, with the real etcdctl and with ours."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ COMMAND_SECONDS = 20
 ENDS_WITH_A_DURATION = re.compile(r"took = .*$", re.MULTILINE)
 
 
-def _dialogue() -> list[tuple[str, str]]:
-    """Return (command, what it prints) of the README's dialogue, in order."""
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
-    block = next(block for block in blocks if "etcdctl put" in block)
+def _blocks(heading: str) -> list[str]:
+    """Return what is typed and printed in the README's chapter of that name."""
+    chapter = README.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"```console\n(.*?)```", chapter, re.DOTALL)
+
+
+def _dialogue(block: str) -> list[tuple[str, str]]:
+    """Return (command, what it prints), in order."""
     dialogue: list[tuple[str, str]] = []
     for turn in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, output = _split(turn)
@@ -29,11 +33,11 @@ def _dialogue() -> list[tuple[str, str]]:
 
 
 def _split(turn: str) -> tuple[str, str]:
-    """A command may go on over lines, until its quotes are closed."""
+    """A command may go on over lines, until its quotes are closed, or where a line ends with a backslash."""
     lines = turn.splitlines(keepends=True)
     for count in range(1, len(lines) + 1):
         command = "".join(lines[:count])
-        if command.count("'") % 2 == 0 and command.count('"') % 2 == 0:
+        if command.count("'") % 2 == 0 and command.count('"') % 2 == 0 and not command.endswith("\\\n"):
             return command, "".join(lines[count:])
     raise AssertionError(f"a quote is open in the README: {turn}")
 
@@ -41,7 +45,7 @@ def _split(turn: str) -> tuple[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("etcdctl", [reference_binary("etcdctl"), ours_binary("etcdctl")], ids=["real", "ours"])
 def test_the_first_dialogue_works_literally(tmp_path: Path, etcdctl: Path) -> None:
-    dialogue = _dialogue()
+    dialogue = _dialogue(next(block for block in _blocks("Start in 60 seconds") if "etcdctl put" in block))
     assert len(dialogue) >= 10
     with start_reference_etcd(tmp_path, binary=ours_binary("etcd")) as server:
         environment = clean_environment({"ETCDCTL_ENDPOINTS": server.endpoint})
@@ -65,3 +69,29 @@ def test_the_first_dialogue_works_literally(tmp_path: Path, etcdctl: Path) -> No
 def _blur(output: str) -> str:
     """How long it took is the machine's own; a final newline is not what matters (curl prints none)."""
     return ENDS_WITH_A_DURATION.sub("took = ...", output).rstrip("\n")
+
+
+# A network of its own, so that the README's ports are free, and processes that end with their first.
+ALONE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "bash", "-c")
+CLUSTER_SECONDS = 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("etcdctl", [reference_binary("etcdctl"), ours_binary("etcdctl")], ids=["real", "ours"])
+def test_the_cluster_chapter_works_literally(tmp_path: Path, etcdctl: Path) -> None:
+    dialogue = [turn for block in _blocks("A cluster") for turn in _dialogue(block)]
+    assert len(dialogue) >= 30
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "etcd").symlink_to(ours_binary("etcd"))
+    (programs / "etcdctl").symlink_to(etcdctl)
+    environment = clean_environment()
+    environment["PATH"] = f"{programs}:{environment['PATH']}"
+    script = "ip link set lo up\n" + "".join(f"{command}echo '<end of turn>'\n" for command, _ in dialogue)
+    done = subprocess.run(
+        [*ALONE, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=CLUSTER_SECONDS
+    )
+    answers = done.stdout.split("<end of turn>\n")
+    for (command, expected), answer in zip(dialogue, answers, strict=False):
+        assert answer.rstrip("\n") == expected.rstrip("\n"), f"{command}\n{done.stderr}"
+    assert len(answers) == len(dialogue) + 1, done.stderr
