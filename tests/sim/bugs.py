@@ -61,6 +61,21 @@ def churning(seed: int) -> Settings:
     )
 
 
+def dueling(seed: int) -> Settings:
+    """Candidates meet in one term, their requests are late or come twice, and voters crash in between."""
+    return replace(
+        churning(seed),
+        members=5,
+        troubles=(CRASH, CAMPAIGN),
+        trouble_seconds=0.15,
+        clients=3,
+        read_share=0.9,
+        duplication=0.2,
+        reordering=0.3,
+        delay_seconds=0.03,
+    )
+
+
 def torn(seed: int) -> Settings:
     """Few writes, many of them torn, and the power goes before the next."""
     return replace(
@@ -213,7 +228,7 @@ right_end = VirtualBackend.end_entry
 BUGS: dict[str, Bug] = {
     "a write counts as durable before it is synced": Bug(Faults(skips_sync=True)),
     "a promise leaves before what it promises is on disk": Bug(patch=Patch(Member, "take_effects", promise_at_once)),
-    "a restart forgets the vote": Bug(Faults(forgets_vote=True)),
+    "a restart forgets the vote": Bug(Faults(forgets_vote=True), world=dueling),
     "a restart trusts a log that is not synced": Bug(Faults(trusts_unsynced_log=True), world=torn, first=70),
     "entries are applied twice after a restart": Bug(Faults(forgets_index=True)),
     "the consistent index is durable before its effects": Bug(
