@@ -519,7 +519,7 @@ def test_the_term_of_what_was_applied_is_that_of_a_configuration_change_too(tmp_
     run(scenario())
 
 
-class Sent:
+class Witness:
     """The network: notes when the messages left."""
 
     def __init__(self, spine: Spine) -> None:
@@ -544,7 +544,7 @@ def one_of_two(directory: Path) -> Iterator[tuple[Spine, Notes]]:
     """The other is a voter, and says what the test lets it say."""
     with open_spine(directory, stopwatch=lambda: 0.0) as spine:
         notes = Notes(spine=spine)
-        spine.driver.connect(Sent(spine))
+        spine.driver.connect(Witness(spine))
         spine.driver.start(notes)
         yield spine, notes
 

@@ -341,7 +341,7 @@ def test_a_mere_commit_before_an_append_at_the_same_place_is_left_out() -> None:
 @pytest.mark.parametrize(
     "messages",
     [
-        [Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7), Message(MSG_APP, 2, 1, 5, 5, 8, commit=8)],
+        [Message(MSG_APP, 2, 1, 5, 5, 7, commit=7), Message(MSG_APP, 2, 1, 5, 5, 8, commit=8)],
         [Message(MSG_APP, 2, 1, 5, 5, 7, commit=7), Message(MSG_APP, 2, 1, 6, 5, 7, commit=7)],
         [Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7), Message(MSG_APP, 2, 1, 5, 5, 7, [Entry(5, 8)], 7)],
         [Message(MSG_APP_RESP, 2, 1, 5, index=9), Message(MSG_APP_RESP, 2, 1, 5, index=7)],
