@@ -80,6 +80,7 @@ class InteractionRunner:
             node.raw.propose_conf_change(_parse_change(directive))
         elif command == "compact":
             node.storage.compact(int(directive.words()[1]))
+            self._print_log(node)
         elif command == "raft-log":
             self._print_log(node)
         elif command == "status":
