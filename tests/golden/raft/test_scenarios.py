@@ -1,6 +1,7 @@
 """Raft scenarios, replayed letter for letter: ours, and those of the raft project when they are there.
 
-The shared files are not part of this repository; ETCDPY_SHARED names their folder (default: ../shared beside it).
+The shared files are not part of this repository; ETCDPY_SHARED names their folder (default: ../shared beside it). Without
+them a stranger's run leaves that part out; in CI it fails, for there nobody would notice.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def test_published_scenario(path: Path) -> None:
 
     assert not problem, problem
     assert count > 0
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="only CI must have the published raft scenarios")
+def test_ci_has_the_published_scenarios() -> None:
+    assert PUBLISHED, f"no published raft scenarios at {SHARED}: set ETCDPY_SHARED"
 
 
 def test_a_difference_of_one_letter_is_found(tmp_path: Path) -> None:
