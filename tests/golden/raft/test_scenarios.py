@@ -1,7 +1,7 @@
 """Raft scenarios, replayed letter for letter: ours, and those of the raft project when they are there.
 
-The shared files are not part of this repository; ETCDPY_SHARED names their folder (default: ../shared beside it). Without
-them a stranger's run leaves that part out; in CI it fails, for there nobody would notice.
+The shared files are not part of this repository; ETCDPY_SHARED names their folder (default: ../shared beside it).
+Without them a stranger's run leaves that part out; in CI it fails, for there nobody would notice.
 """
 
 from __future__ import annotations
