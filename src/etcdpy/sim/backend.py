@@ -13,7 +13,7 @@ compares the two, crashes included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sortedcontainers import SortedDict
@@ -111,6 +111,9 @@ class VirtualBackend:
     def get(self, bucket: Bucket, key: bytes) -> bytes | None:
         value: bytes | None = self.database.tables[bucket].get(key)
         return value
+
+    def get_records(self, records: Sequence[bytes]) -> list[bytes | None]:
+        return self.get_many(buckets.KEY, records)
 
     def get_many(self, bucket: Bucket, keys: Iterable[bytes]) -> list[bytes | None]:
         table = self.database.tables[bucket]

@@ -612,7 +612,7 @@ def test_others_are_told_of_a_small_commit_after_our_client(tmp_path: Path, coun
             await until(lambda: spine.driver.is_quiet)
             forget_events(spine)
             spine.driver.receive(Message(MSG_APP_RESP, me, OTHER, term, index=spine.member.last_index))
-            await spine.wait_quiet()
+            await until(lambda: len(spine.wal.events) == 2)
 
             told, sent = f"told {count}", "sent MsgApp"
             assert spine.wal.events == ([told, sent] if count == 1 else [sent, told])

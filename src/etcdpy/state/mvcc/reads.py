@@ -18,7 +18,6 @@ from etcdpy.pb.rpc_pb2 import RangeRequest
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.key_history import bound_after
 from etcdpy.state.mvcc.range_query import RangeQuery, encode_tail
-from etcdpy.storage.schema.buckets import KEY
 
 if TYPE_CHECKING:
     from etcdpy.state.mvcc.store import Store
@@ -80,7 +79,7 @@ def has_options(request: RangeRequest) -> bool:
 
 
 def _read_records(store: Store, records: list[bytes]) -> list[bytes]:
-    stored = store.backend.get_many(KEY, records)
+    stored = store.backend.get_records(records)
     if not all(stored):
         raise StorageError(f"the index knows revision {records[stored.index(None)]!r}, the backend does not")
     return stored  # type: ignore[return-value]

@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -36,6 +36,7 @@ import lmdb
 
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.storage.backend.buffer import PoisonedTables, Table, Tables, empty_tables, items_between
+from etcdpy.storage.backend.cache import ValueCache
 from etcdpy.storage.backend.commit import Commit
 from etcdpy.storage.backend.defragment_job import DefragmentJob
 from etcdpy.storage.backend.export_job import ExportJob
@@ -99,6 +100,7 @@ class Backend:
         # Seconds from freezing to durable, for metrics; bounded, if nobody asks the oldest go.
         self._commit_durations: deque[float] = deque(maxlen=COMMIT_DURATIONS_MAX)
         self._jobs = Jobs()
+        self._cache = ValueCache()
         self._retirement = Retirement(store)
         self._is_commit_asked = False
         self._dirty_since: float | None = None
@@ -188,6 +190,13 @@ class Backend:
                 except lmdb.Error as error:
                     self._poison(error)
         return value  # type: ignore[no-any-return]
+
+    def get_records(self, records: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of records of the bucket `key`: from memory where they were read lately."""
+        return self._cache.get_many(records, self._fetch_records)
+
+    def _fetch_records(self, records: Sequence[bytes]) -> list[bytes | None]:
+        return self.get_many(buckets.KEY, records)
 
     def get_many(self, bucket: Bucket, keys: Iterable[bytes]) -> list[bytes | None]:
         """Return the values of many keys, in their order."""
@@ -385,6 +394,7 @@ class Backend:
 
     def replace_generation(self, generation: Generation) -> None:
         """Go on with a generation of other content: that of a received snapshot. What is buffered is dropped."""
+        self._cache.clear()
         self._live = empty_tables()
         self._frozen = _EMPTY
         self._ops = self._boundary_ops = self._bytes = self._frozen_bytes = 0
