@@ -28,19 +28,14 @@ from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.effects import Apply, Effects, Write
+from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Applier, Result
 from etcdpy.storage.backend import Backend
-from etcdpy.storage.wal import Wal
+from etcdpy.storage.wal import Wal, WalBatch
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
 INLINE_PROPOSALS_MAX: Final = 2
-# An inline sync slower than this holds up everybody: use the thread for a while instead.
-INLINE_SYNC_SECONDS_MAX: Final = 0.001
-INLINE_PENALTY_WRITES: Final = 64
-# One slow sync of many says nothing, however slow (another process had the core): this many count.
-INLINE_SMOOTHING: Final = 8
-INLINE_COUNTED_SECONDS_MAX: Final = 2 * INLINE_SYNC_SECONDS_MAX
 # How long followers may be kept in the dark about a commit that only clients of the leader wait for. Their reads ask
 # for the index anyway; a watcher there hears so much later.
 COMMIT_TOLD_SECONDS: Final = 0.001
@@ -119,8 +114,7 @@ class MemberLoop:
         self._is_scheduled = False
         self._wants_campaign = False
         self._looks_again = False  # a timer will look whether the backend is still congested
-        self._inline_penalty = 0  # writes left for the thread because of a slow disk
-        self._inline_seconds = 0.0  # how long an inline write takes, smoothed
+        self._sync_here = InlineSync()
         self.has_failed = False
 
     def start(self, consumer: Consumer) -> None:
@@ -324,7 +318,7 @@ class MemberLoop:
         return write.must_sync and (
             len(write.entries) > INLINE_PROPOSALS_MAX
             or write.snapshot is not None
-            or self._inline_penalty > 0
+            or not self._sync_here.is_allowed
             or not self._disk.is_idle
         )
 
@@ -335,16 +329,12 @@ class MemberLoop:
         if waiting[0].snapshot is not None:
             self._install(waiting.pop(0))
             return
-        self._inline_penalty = max(0, self._inline_penalty - 1)
         count = next((n for n, write in enumerate(waiting) if write.snapshot is not None), len(waiting))
         writes, self._writes_waiting = waiting[:count], waiting[count:]
         batches = [self._wal.encode(write.entries, write.hard_state) for write in merge_writes(writes)]
 
-        def persist() -> None:
-            for batch in batches:
-                self._wal.persist(batch)
-
-        self._disk.submit(persist, lambda error: self._on_written(writes, error))
+        job = WriteJob(self._wal, batches, self._stopwatch)
+        self._disk.submit(job.run, lambda error: self._on_written(writes, job, error))
 
     def _install(self, write: Write) -> None:
         """Put a received snapshot in the place of our state. What was to be applied is in it."""
@@ -368,15 +358,12 @@ class MemberLoop:
             batch = self._wal.encode(write.entries, write.hard_state)
             started = self._stopwatch()
             self._wal.persist(batch)
-            seconds = min(self._stopwatch() - started, INLINE_COUNTED_SECONDS_MAX)
-            self._inline_seconds += (seconds - self._inline_seconds) / INLINE_SMOOTHING
-            if self._inline_seconds > INLINE_SYNC_SECONDS_MAX:
-                self._inline_seconds = 0.0
-                self._inline_penalty = INLINE_PENALTY_WRITES
+            self._sync_here.note_inline(self._stopwatch() - started)
         self._member.persisted(write)
 
-    def _on_written(self, writes: list[Write], error: BaseException | None) -> None:
+    def _on_written(self, writes: list[Write], job: WriteJob, error: BaseException | None) -> None:
         self._is_writing = False
+        self._sync_here.note_thread(job.total_seconds(), job.sync_seconds)
         if error is not None:
             self.fail(error)
             return
@@ -430,6 +417,27 @@ class MemberLoop:
                 self._consumer.on_conf_change(entry)
         self._member.applied(apply)
         self._consumer.on_results(results)
+
+
+class WriteJob:
+    """Batches for the disk thread, and how long it has them."""
+
+    def __init__(self, wal: Wal, batches: list[WalBatch], stopwatch: Callable[[], float]) -> None:
+        self._wal = wal
+        self._batches = batches
+        self._stopwatch = stopwatch
+        self._submitted = stopwatch()
+        self.sync_seconds = 0.0
+
+    def run(self) -> None:
+        """On the disk thread."""
+        began = self._stopwatch()
+        for batch in self._batches:
+            self._wal.persist(batch)
+        self.sync_seconds = self._stopwatch() - began
+
+    def total_seconds(self) -> float:
+        return self._stopwatch() - self._submitted
 
 
 def merge_writes(writes: list[Write]) -> list[Write]:

@@ -24,13 +24,8 @@ from etcdpy.raft.constants import (
     MSG_VOTE_RESP,
 )
 from etcdpy.server.effects import Write
-from etcdpy.server.loop import (
-    CONGESTION_POLL_SECONDS,
-    INLINE_PENALTY_WRITES,
-    INLINE_SMOOTHING,
-    INLINE_SYNC_SECONDS_MAX,
-    merge_writes,
-)
+from etcdpy.server.inline_sync import PENALTY_WRITES, SMOOTHING, SYNC_SECONDS_MAX
+from etcdpy.server.loop import CONGESTION_POLL_SECONDS, merge_writes
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal
 from etcdpy.state.mvcc.answer import Answer
@@ -208,28 +203,27 @@ def test_a_slow_sync_here_sends_the_next_ones_to_the_thread(tmp_path: Path) -> N
     async def scenario() -> None:
         with started(tmp_path, stopwatch=stopwatch) as (spine, _):
             await spine.elect()
-            now_step[0] = 2 * INLINE_SYNC_SECONDS_MAX  # a little slow once: it goes on here
+            now_step[0] = 2 * SYNC_SECONDS_MAX  # a little slow once: it goes on here
             forget_events(spine)
             propose(spine, 1)
             await spine.wait_quiet()
-            now_step[0] = 1000 * INLINE_SYNC_SECONDS_MAX  # one that is very slow counts no more
+            now_step[0] = 1000 * SYNC_SECONDS_MAX  # one that is very slow counts no more
             propose(spine, 1)
             await spine.wait_quiet()
             assert DISK_THREAD not in spine.wal.threads
-            for _ in range(INLINE_SMOOTHING):  # until the disk itself is slow
-                propose(spine, 1)
-                await spine.wait_quiet()
-                if DISK_THREAD in spine.wal.threads:
-                    break
+            for _ in range(SMOOTHING):  # until the disk itself is slow
+                if spine.driver._sync_here.is_allowed:
+                    propose(spine, 1)
+                    await spine.wait_quiet()
             now_step[0] = 0.0
-            here = spine.wal.threads.index(DISK_THREAD)
-            for _ in range(INLINE_PENALTY_WRITES):
+            here = len(spine.wal.threads)
+            for _ in range(PENALTY_WRITES + 1):
                 propose(spine, 1)
                 await spine.wait_quiet()
 
             on_thread = [name == DISK_THREAD for name in spine.wal.threads]
-            assert 4 < here < INLINE_SMOOTHING
-            assert on_thread == [False] * here + [True] * INLINE_PENALTY_WRITES + [False]
+            assert 4 < here < SMOOTHING
+            assert on_thread == [False] * here + [True] * PENALTY_WRITES + [False]
 
     run(scenario())
 
