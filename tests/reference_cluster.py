@@ -94,10 +94,11 @@ class ClusterMember:
         if self.running is not None:
             self.running.kill()
 
-    def restart(self, *, binary: Path | None = None, wait: bool = True) -> None:
-        """Stop it where it runs, and start it again; by another program when one is given."""
+    def restart(self, *, binary: Path | None = None, flags: Sequence[str] | None = None, wait: bool = True) -> None:
+        """Stop it where it runs, and start it again; by another program or with other flags when given."""
         self.stop()
         self._binary = binary or self._binary
+        self._flags = self._flags if flags is None else flags
         self.start(wait=wait)
 
     def wait_until_healthy(self) -> None:
@@ -107,12 +108,13 @@ class ClusterMember:
 
 
 class RunningCluster:
-    """The members of one cluster, those added later included; removed ones stay in the list."""
+    """The members of one cluster, those added later included; removed ones too, unless taken out."""
 
     def __init__(self, folder: Path, members: list[ClusterMember], *, cluster_token: str) -> None:
         self.members = members
         self._folder = folder
         self._cluster_token = cluster_token
+        self._named_count = len(members)
 
     @property
     def endpoints(self) -> str:
@@ -163,7 +165,8 @@ class RunningCluster:
         ctl: Sequence[str] | None = None,
     ) -> ClusterMember:
         """Make one more member known, and start it; a learner is started, but never healthy by /health."""
-        name = f"m{len(self.members)}"
+        name = f"m{self._named_count}"
+        self._named_count += 1
         client_port, peer_port = free_port(), free_port()
         peer_url = f"http://127.0.0.1:{peer_port}"
         printed = self.ctl_when_settled(

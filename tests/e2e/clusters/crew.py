@@ -42,10 +42,13 @@ PREFIX_END: Final = b"c0"
 class Crew:
     """All clients and watchers of one campaign."""
 
-    def __init__(self, endpoints: list[str], rng: random.Random) -> None:
+    def __init__(self, endpoints: list[str], rng: random.Random, *, roams: bool = False) -> None:
+        """`roams`: each client knows all endpoints, as an application does, and not one member only."""
         self.operations: list[Operation] = []
         self.watchers: list[Watcher] = []
+        self.failed_reads: list[str] = []  # linearizable ones, after all that the client does to get an answer
         self._endpoints = endpoints
+        self._roams = roams
         self._rng = rng
         self._moments = itertools.count(1)
         self._is_stopping = False
@@ -61,12 +64,17 @@ class Crew:
     def stop(self) -> None:
         self._is_stopping = True
 
+    def move(self, endpoints: list[str]) -> None:
+        """Ask these from now on; only for a crew that roams."""
+        assert self._roams
+        self._endpoints = endpoints
+
     async def run(self, clients_per_member: int) -> None:
         """Ask until `stop`."""
         async with asyncio.TaskGroup() as group:
-            for member, endpoint in enumerate(self._endpoints):
+            for member in range(len(self._endpoints)):
                 for _ in range(clients_per_member):
-                    group.create_task(self._ask_on(member, endpoint, random.Random(self._rng.random())))
+                    group.create_task(self._ask_on(member, random.Random(self._rng.random())))
 
     async def watch(self) -> None:
         """One watcher at each member, from the beginning, until cancelled."""
@@ -76,13 +84,15 @@ class Crew:
                 self.watchers.append(watcher)
                 group.create_task(watcher.run())
 
-    async def _ask_on(self, member: int, endpoint: str, rng: random.Random) -> None:
+    async def _ask_on(self, member: int, rng: random.Random) -> None:
         seen: dict[bytes, int] = {}
-        async with AsyncClient([endpoint]) as client:
-            while not self._is_stopping:
-                operation = self._new_operation(member, rng, seen)
-                await self._ask(client, operation, seen)
-                await asyncio.sleep(PAUSE_SECONDS)
+        while not self._is_stopping:
+            endpoints = self._endpoints
+            async with AsyncClient(endpoints if self._roams else [endpoints[member]]) as client:
+                while not self._is_stopping and endpoints is self._endpoints:
+                    operation = self._new_operation(member, rng, seen)
+                    await self._ask(client, operation, seen)
+                    await asyncio.sleep(PAUSE_SECONDS)
 
     def _new_operation(self, member: int, rng: random.Random, seen: dict[bytes, int]) -> Operation:
         number = len(self.operations) + 1
@@ -95,8 +105,10 @@ class Crew:
         _, message = to_proposal(request)
         try:
             answer = await client.call(_verb(request), message, CALL_SECONDS)
-        except EtcdError:
+        except EtcdError as error:
             operation.finish(next(self._moments), UNKNOWN)
+            if isinstance(request, Range) and not request.is_serializable:
+                self.failed_reads.append(f"{operation}: {error}")
             return
         revision = answer.header.revision
         response = read_answer(request, Answer(revision, answer.SerializeToString()))
