@@ -24,8 +24,8 @@ from tests.unit.server.cluster_scene import (
     LEASE_ID,
     Follower,
     LeaderSnapshot,
-    make_leader_snapshot,
     later_entry,
+    make_leader_snapshot,
 )
 from tests.unit.server.snapshot_scene import Scene, scene
 from tests.unit.server.spine import run, until
