@@ -20,19 +20,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from etcdpy.base.invariant import InvariantError
-from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, Message
+from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
-from etcdpy.state.apply.applier import Applier, Result
+from etcdpy.state.apply.applier import Result
 from etcdpy.storage.backend import Backend
-from etcdpy.storage.wal import Wal, WalBatch
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
 INLINE_PROPOSALS_MAX: Final = 2
@@ -67,6 +66,22 @@ class Consumer(Protocol):
     def on_failure(self, error: BaseException) -> None: ...
 
 
+class Log(Protocol):
+    """Where writes become durable: the WAL. What `encode` returns is its own affair, and persisted in that order."""
+
+    def encode(self, entries: list[Entry], hard_state: HardState | None, /) -> Any: ...
+
+    def persist(self, batch: Any, /) -> None:
+        """On the disk thread, or on the loop. Raise StorageError."""
+
+
+class StateMachine(Protocol):
+    """Who makes state of committed entries: the applier."""
+
+    def apply_entry(self, entry: Entry, /) -> tuple[int, Result | None]:
+        """Apply one normal entry; return its request id and what its proposer is told."""
+
+
 class Others(Protocol):
     """How messages and whole states get to the other members, and theirs to us."""
 
@@ -88,9 +103,9 @@ class MemberLoop:
         *,
         loop: asyncio.AbstractEventLoop,
         member: Member,
-        wal: Wal,
+        wal: Log,
         disk: DiskThread,
-        applier: Applier,
+        applier: StateMachine,
         backend: Backend,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -422,7 +437,7 @@ class MemberLoop:
 class WriteJob:
     """Batches for the disk thread, and how long it has them."""
 
-    def __init__(self, wal: Wal, batches: list[WalBatch], stopwatch: Callable[[], float]) -> None:
+    def __init__(self, wal: Log, batches: list[Any], stopwatch: Callable[[], float]) -> None:
         self._wal = wal
         self._batches = batches
         self._stopwatch = stopwatch

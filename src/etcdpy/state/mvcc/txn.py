@@ -61,8 +61,15 @@ def is_txn_readonly(plan: TxnPlan) -> bool:
 
 
 def is_txn_serializable(plan: TxnPlan) -> bool:
-    """Return whether every operation is a range that may be answered from local state."""
-    return all(op.kind == RANGE and op.request.serializable for op in _iterate_operations(plan))
+    """Return whether every operation is a range that may be answered from local state.
+
+    A nested transaction is none, whatever is in it: nobody asked for an old answer to its comparisons.
+    """
+    for branch in (plan.success, plan.failure):
+        for op in branch:
+            if op.kind != RANGE or not op.request.serializable:
+                return False
+    return True
 
 
 def is_txn_write(plan: TxnPlan) -> bool:

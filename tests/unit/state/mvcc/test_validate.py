@@ -159,5 +159,8 @@ def test_what_only_reads_is_seen_on_all_levels() -> None:
 
     assert is_txn_readonly(check_txn_request(txn(read, txn(stale)), 128))
     assert not is_txn_readonly(check_txn_request(txn(read, txn(read, otherwise=(delete(b"a"),))), 128))
-    assert is_txn_serializable(check_txn_request(txn(stale, otherwise=(txn(stale),)), 128))
+    assert is_txn_serializable(check_txn_request(txn(stale, otherwise=(stale,)), 128))
+    # A nested transaction compares, and nobody said that an old answer will do for that.
+    assert not is_txn_serializable(check_txn_request(txn(stale, otherwise=(txn(stale),)), 128))
+    assert not is_txn_serializable(check_txn_request(txn(otherwise=(txn(),)), 128))
     assert not is_txn_serializable(check_txn_request(txn(stale, otherwise=(txn(read),)), 128))
