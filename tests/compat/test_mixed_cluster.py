@@ -148,11 +148,11 @@ def _level_txn(operation: Operation) -> Operation:
     except DecodeError:  # garbage stays
         return operation
     _read_the_present(txn)
-    return replace(operation, message=txn.SerializeToString())
+    return replace(operation, message=txn.SerializeToString(), text=f"KV/Txn {str(txn)[:2000]}")
 
 
 def _read_the_present(txn: pb.TxnRequest) -> None:
-    for op in (*txn.success, *txn.failure):
+    for op in _all_ops(txn):
         if op.HasField("request_range"):
             op.request_range.revision = 0
         elif op.HasField("request_txn"):
@@ -175,9 +175,7 @@ def _play_alone(folder: Path, seed: int) -> list[tuple[Operation, Reply]]:
 
 def _level(operation: Operation, reply: Reply) -> Reply | None:
     """Take out what tells members apart; None where members may be late."""
-    if operation.path.endswith(LOCAL):
-        return None
-    if operation.path.endswith(b"/Range") and _is_serializable(operation):
+    if operation.path.endswith(LOCAL) or _is_serializable(operation):
         return None
     if reply.message is not None:
         header = reply.message.header
@@ -186,10 +184,20 @@ def _level(operation: Operation, reply: Reply) -> Reply | None:
 
 
 def _is_serializable(operation: Operation) -> bool:
+    """A serializable range, or a transaction of nothing else: an empty one is, too."""
     try:
-        return pb.RangeRequest.FromString(operation.message).serializable
+        if operation.path.endswith(b"/Range"):
+            return pb.RangeRequest.FromString(operation.message).serializable
+        if operation.path.endswith(b"/Txn"):
+            txn = pb.TxnRequest.FromString(operation.message)
+            return all(op.HasField("request_range") and op.request_range.serializable for op in _all_ops(txn))
     except DecodeError:
-        return False
+        pass  # garbage is refused everywhere
+    return False
+
+
+def _all_ops(txn: pb.TxnRequest) -> list[pb.RequestOp]:
+    return [*txn.success, *txn.failure]
 
 
 # -- watches

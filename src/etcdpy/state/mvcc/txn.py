@@ -13,7 +13,6 @@ Upstream: etcdserver/apply.go, applierV3backend.Txn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from etcdpy.base.errors import Compacted, FutureRev, KeyNotFound, LeaseNotFound
@@ -22,7 +21,7 @@ from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RangeRequest, TxnRequest
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.compare import holds
 from etcdpy.state.mvcc.key_value import encode_revision_varint
-from etcdpy.state.mvcc.txn_plan import DELETE_RANGE, PUT, RANGE, TXN, Op, TxnPlan, read_all, read_nested
+from etcdpy.state.mvcc.txn_plan import DELETE_RANGE, PUT, RANGE, TXN, Op, TxnPlan, read_all
 
 if TYPE_CHECKING:
     from etcdpy.state.mvcc.store import Store
@@ -54,46 +53,17 @@ def apply(store: Store, request: TxnRequest | TxnPlan) -> Answer:
 
 
 def is_txn_readonly(plan: TxnPlan) -> bool:
-    """Return whether no operation of either branch, nested ones too, can write."""
-    if plan.is_flat:
-        return not plan.may_write
-    return all(op.kind == RANGE for op in _iterate_operations(plan))
+    """Return whether the transaction need not enter the log: ranges only, and none nested.
+
+    One that holds others goes through the log even where these only read, as with etcd: it is linearizable then, which
+    running it here is not when its ranges say serializable, or when all it does is to compare.
+    """
+    return not plan.may_write
 
 
 def is_txn_serializable(plan: TxnPlan) -> bool:
-    """Return whether every operation is a range that may be answered from local state.
-
-    A nested transaction is none, whatever is in it: nobody asked for an old answer to its comparisons.
-    """
-    for branch in (plan.success, plan.failure):
-        for op in branch:
-            if op.kind != RANGE or not op.request.serializable:
-                return False
-    return True
-
-
-def is_txn_write(plan: TxnPlan) -> bool:
-    """Return whether an operation of either branch may write."""
-    return not is_txn_readonly(plan)
-
-
-def _iterate_operations(plan: TxnPlan) -> Iterator[Op]:
-    """Yield all operations but nested transactions themselves, of both branches, on all levels."""
-    if plan.is_flat:
-        yield from plan.success
-        yield from plan.failure
-        return
-    pending = [plan]
-    while pending:
-        level = pending.pop()
-        for branch in (level.success, level.failure):
-            for op in branch:
-                if op.kind != TXN:
-                    yield op
-                    continue
-                if not isinstance(op.request, TxnPlan):
-                    op.request = read_nested(op.request)
-                pending.append(op.request)
+    """Return whether every operation of a read-only transaction may be answered from local state."""
+    return all(op.request.serializable for branch in (plan.success, plan.failure) for op in branch)
 
 
 # -- choose

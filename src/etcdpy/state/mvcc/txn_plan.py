@@ -51,7 +51,7 @@ class TxnPlan:
         self.success = success
         self.failure = failure
         self.is_flat = True  # No operation of either branch is a transaction: most are so, and are handled quicker.
-        self.may_write = False  # Some operation of either branch is no range.
+        self.may_write = False  # Some operation of either branch is no range; a nested transaction counts as one.
         for branch in (success, failure):
             for op in branch:
                 if op.kind != RANGE:

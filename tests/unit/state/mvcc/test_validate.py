@@ -154,13 +154,13 @@ def test_bytes_that_are_no_transaction_are_what_a_server_cannot_unmarshal(bad: b
     assert caught.value.code == 13
 
 
-def test_what_only_reads_is_seen_on_all_levels() -> None:
+def test_only_ranges_that_are_not_nested_stay_out_of_the_log() -> None:
     read, stale = RangeRequest(key=b"a"), RangeRequest(key=b"a", serializable=True)
 
-    assert is_txn_readonly(check_txn_request(txn(read, txn(stale)), 128))
-    assert not is_txn_readonly(check_txn_request(txn(read, txn(read, otherwise=(delete(b"a"),))), 128))
+    assert is_txn_readonly(check_txn_request(txn(), 128))
+    assert is_txn_readonly(check_txn_request(txn(read, otherwise=(stale,)), 128))
+    assert not is_txn_readonly(check_txn_request(txn(read, otherwise=(delete(b"a"),)), 128))
+    assert not is_txn_readonly(check_txn_request(txn(read, txn(stale)), 128))
+    assert not is_txn_readonly(check_txn_request(txn(txn()), 128))
     assert is_txn_serializable(check_txn_request(txn(stale, otherwise=(stale,)), 128))
-    # A nested transaction compares, and nobody said that an old answer will do for that.
-    assert not is_txn_serializable(check_txn_request(txn(stale, otherwise=(txn(stale),)), 128))
-    assert not is_txn_serializable(check_txn_request(txn(otherwise=(txn(),)), 128))
-    assert not is_txn_serializable(check_txn_request(txn(stale, otherwise=(txn(read),)), 128))
+    assert not is_txn_serializable(check_txn_request(txn(stale, otherwise=(read,)), 128))
