@@ -42,8 +42,14 @@ def test_what_the_job_raises_ends_the_waiting(backend: Backend, tmp_path: Path) 
 
 def test_what_is_done_is_not_waited_for(backend: Backend) -> None:
     async def scenario() -> None:
-        asked: list[int] = []
-        await wait_job(backend, lambda: not asked.append(1))
-        assert asked == [1]
+        asked = 0
+
+        def is_done() -> bool:
+            nonlocal asked
+            asked += 1
+            return True
+
+        await wait_job(backend, is_done)
+        assert asked == 1
 
     run(scenario())

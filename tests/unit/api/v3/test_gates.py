@@ -55,7 +55,7 @@ class Served:
         call.message = message
         count = len(self.through)
         try:
-            self.methods[path].handler(call)  # type: ignore[arg-type]
+            self.methods[path].handler(call)
         except EtcdError as error:
             return error.code, error.text
         assert (len(self.through) > count) != (call.status is not None), "either served or refused"
