@@ -51,11 +51,7 @@ def build_peers(
     )
     network = PeerNetwork(
         loop=loop,
-        identity=Identity(
-            member_id=recovered.member_id,
-            cluster_id=recovered.cluster_id,
-            peer_urls=config.initial_advertise_peer_urls,
-        ),
+        identity=_identity(config, recovered),
         receiver=peers,
         snap_directory=str(snap_folder),
         logger=log,
@@ -85,3 +81,11 @@ def build_peers(
     peers.connect(network, sender, installer)
     driver.connect(peers)
     return peers
+
+
+def _identity(config: Config, recovered: Recovered) -> Identity:
+    return Identity(
+        member_id=recovered.member_id,
+        cluster_id=recovered.cluster_id,
+        peer_urls=config.initial_advertise_peer_urls,
+    )

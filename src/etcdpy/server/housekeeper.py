@@ -115,12 +115,12 @@ class Housekeeper:
         self.on_membership_change: Callable[[str, ClusterMember], None] = _has_no_peers
         self.on_standing: Callable[[], None] = _nobody_asks  # who leads, or what this member is, may have changed
         self.was_removed = asyncio.Event()  # this very member was removed from the cluster
-        roster.on_version = self._on_version
         self.fatal: asyncio.Future[BaseException] = loop.create_future()
 
     # -- life
 
     def start(self) -> None:
+        self._roster.on_version = self._on_version
         self._every(self._tick_seconds, self._tick)
         self._every(CHORES_SECONDS, self._do_chores)
         self._snapshots.purge()

@@ -195,11 +195,14 @@ class MemberLoop:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is on its way: no proposal, no write, no entry to apply."""
+        """Nothing is on its way: no proposal, no write, no entry to apply.
+
+        A proposal that no leader is there to take is on no way yet, and may never be.
+        """
         return not (self._has_work() or self._is_writing)
 
     def _has_work(self) -> bool:
-        proposals = self._pending or self._pending_as_leader
+        proposals = (self._pending or self._pending_as_leader) and self._member.leader_id
         return bool(proposals or self._writes_waiting or self._to_apply or self._is_scheduled)
 
     def fail(self, error: BaseException) -> None:

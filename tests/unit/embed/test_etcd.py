@@ -15,12 +15,15 @@ import pytest
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import silent_logger
+from etcdpy.embed.errors import MemberRemoved
 from etcdpy.embed.etcd import Etcd, GuardedScheduler, serve
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.rpc_pb2 import PutRequest, PutResponse, RangeRequest, RangeResponse, WatchCreateRequest
+from etcdpy.state.apply import proposal as kinds
 from etcdpy.storage.wal import Wal
 from etcdpy.transport.grpc.channel import Channel
 from tests.unit.embed.open_node import make_config
+from tests.unit.server.membership_world import Lines, logger_with
 from tests.unit.server.spine import run, until
 
 PUT, RANGE = b"/etcdserverpb.KV/Put", b"/etcdserverpb.KV/Range"
@@ -323,3 +326,37 @@ def test_a_member_that_fails_while_it_starts_says_why(tmp_path: Path, monkeypatc
             await put(channel, b"a")
 
     run(scenario())
+
+
+def test_a_removed_member_ends_by_itself(tmp_path: Path) -> None:
+    """Whoever hears of it first, the log or the transport."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as etcd:
+            etcd.node.peers.on_removed_here()
+            etcd.node.peers.on_removed_here()
+            assert isinstance(await etcd.wait_failed(), MemberRemoved)
+
+    run(scenario())
+
+
+def test_without_a_quorum_a_stop_waits_for_nothing(tmp_path: Path) -> None:
+    """Neither while the member still starts, nor for proposals that no leader takes."""
+    lines = Lines()
+
+    async def scenario() -> None:
+        absent = "default=http://127.0.0.1:23480,second=http://127.0.0.1:1,third=http://127.0.0.1:2"
+        etcd = Etcd(config_in(tmp_path, initial_cluster=absent), logger_with(lines))
+        starting = asyncio.ensure_future(etcd.start())
+        await until(lambda: etcd._node is not None and len(etcd.node.roster.get_members()) == 3)
+        waiting = asyncio.ensure_future(etcd.node.service.call(kinds.PUT, PutRequest(key=b"a")))
+        await until(lambda: bool(etcd.node.driver._pending))
+        starting.cancel()
+        ends = await asyncio.gather(starting, waiting, return_exceptions=True)
+        assert isinstance(ends[0], asyncio.CancelledError)
+        assert isinstance(ends[1], EtcdError)
+
+    run(scenario())
+    messages = [str(line["msg"]) for line in lines.lines]
+    assert "closed etcd server" in messages
+    assert not [message for message in messages if "did not finish in time" in message]

@@ -83,7 +83,8 @@ class Jobs:
     def step(self, now: float) -> bool:
         """Let every job go on; return whether one has ended."""
         for job in self._jobs:
-            job.step(now)
+            if not job.is_over():  # somebody may have cancelled it between two polls
+                job.step(now)
         going_on = [job for job in self._jobs if not job.is_over()]
         has_ended = len(going_on) < len(self._jobs)
         self._jobs = going_on

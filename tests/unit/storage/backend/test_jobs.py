@@ -135,6 +135,23 @@ def test_an_export_that_cannot_be_written_says_why(backend: Backend, tmp_path: P
         drive(backend, job)
 
 
+def test_one_that_is_cancelled_from_outside_is_left_alone(backend: Backend, tmp_path: Path) -> None:
+    """It was in the backend's list until then, and is not stepped once more; the next one has its turn."""
+    writer = Writer(backend)
+    writer.write(10)
+    for polls in range(4):
+        export, defragment = backend.start_export(tmp_path / f"cancelled {polls}"), backend.start_defragment()
+        for _ in range(polls):
+            backend.poll(0.0)
+        export.cancel()
+        defragment.cancel()
+        writer.write()
+        backend.poll(0.0)
+
+    drive(backend, backend.start_export(tmp_path / "whole"), writer)
+    writer.check()
+
+
 def test_closing_cancels_what_goes_on(tmp_path: Path) -> None:
     backend = Backend.open(tmp_path)
     writer = Writer(backend)
