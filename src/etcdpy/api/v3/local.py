@@ -51,6 +51,7 @@ class LocalMethods:
 
     def __init__(self, methods: Methods) -> None:
         self._methods = methods
+        self._open_streams: dict[LocalStream, None] = {}
 
     async def unary(self, path: bytes, message: bytes, origin: Origin) -> bytes:
         """Make one call and return the answer's message. Raise EtcdError."""
@@ -72,7 +73,14 @@ class LocalMethods:
         method = self._find(path)
         if not isinstance(method, StreamMethod):
             raise InvariantError(f"{path!r} is no stream")
-        return LocalStream(method, path, origin)
+        stream = LocalStream(method, path, origin, self._open_streams)
+        self._open_streams[stream] = None
+        return stream
+
+    def end_calls(self, code: int, text: str) -> None:
+        """End every open stream with a status."""
+        for stream in list(self._open_streams):
+            stream.fail(code, text)
 
     def _find(self, path: bytes) -> UnaryMethod | StreamMethod:
         method = self._methods.get(path)
@@ -132,8 +140,11 @@ class LocalStream(LocalCall):
     Invariant: `on_close` comes exactly once, and last.
     """
 
-    def __init__(self, method: StreamMethod, path: bytes, origin: Origin) -> None:
+    def __init__(
+        self, method: StreamMethod, path: bytes, origin: Origin, open_streams: dict[LocalStream, None]
+    ) -> None:
         super().__init__(path, origin)
+        self._open_streams = open_streams
         self._messages: deque[bytes] = deque()
         self._held_bytes = 0
         self._is_above_mark = False
@@ -182,15 +193,10 @@ class LocalStream(LocalCall):
             raise EtcdError("EOF", UNKNOWN)
         return message
 
-    async def wait_started(self) -> None:
-        """Wait for the handler's first sign of life: headers, a message, or the end."""
-        while not (self.is_started or self._is_over):
-            self._changed.clear()
-            await self._changed.wait()
-
     def cancel(self) -> None:
         """Take no more answers and tell the handler so."""
         if not self.closed:
+            self._open_streams.pop(self, None)
             was_over, self.closed, self._is_over = self._is_over, True, True
             self._messages.clear()
             self._error = self._error or EtcdError("context canceled", CANCELED)
