@@ -10,8 +10,8 @@ from etcdpy.api.gateway.go_json import Incomplete, JsonError, parse_first
 
 # What may stand between two requests without an end of the first; the largest message fits in base64 and JSON.
 WAITING_CHARACTERS_MAX: Final = 4 * 1024 * 1024
-# What ends a value. Only when one of these has come is it worth to look for a value's end.
-_ENDS: Final = frozenset('}]"el0123456789')
+# What ends a value, or a line. Only when one of these has come is it worth to look for a value's end, or a defect.
+_ENDS: Final = frozenset('}]"el0123456789\n')
 
 
 class RequestReader:

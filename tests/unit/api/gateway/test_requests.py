@@ -38,6 +38,14 @@ def test_a_body_that_ends_within_a_value_is_no_value() -> None:
     run(scenario())
 
 
+def test_a_defect_is_told_at_the_end_of_its_line() -> None:
+    async def scenario() -> None:
+        with pytest.raises(JsonError, match="invalid character 'x'"):
+            await reader_of(FakeClient("/", b"x\n")).next()
+
+    run(scenario())
+
+
 def test_a_value_without_end_is_bounded() -> None:
     async def scenario() -> None:
         piece = b"e" * 1_000_000
