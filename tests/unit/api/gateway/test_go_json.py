@@ -87,5 +87,6 @@ def test_texts_are_written_as_go_does() -> None:
 
 
 def test_kinds_are_called_as_go_calls_them() -> None:
-    kinds = [kind_name(value) for value in (Number("5"), "x", True, [], {})]
-    assert kinds == ["number 5", "string", "bool", "array", "object"]
+    values: list[object] = [Number("5"), "x", True, [], {}]
+
+    assert [kind_name(value) for value in values] == ["number 5", "string", "bool", "array", "object"]
