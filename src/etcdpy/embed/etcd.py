@@ -17,9 +17,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from etcdpy.api.gateway.mount import SOCKET_PREFIXES, gateway_routes
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
-from etcdpy.base.errors import EtcdError
+from etcdpy.base.errors import UNAVAILABLE, EtcdError
 from etcdpy.base.ids import format_id
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import log_info, log_warn
@@ -33,8 +34,8 @@ from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
 from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
 from etcdpy.server.loop import MemberLoop
-from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, GrpcServer, ServerLimits
-from etcdpy.transport.http1 import HttpServer
+from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
+from etcdpy.transport.http1 import BODY_BYTES_MAX, HttpServer
 from etcdpy.transport.listener import Listener
 from etcdpy.transport.mux import Mux
 from etcdpy.transport.peer import PeerServer
@@ -58,6 +59,7 @@ class Etcd:
         self._listeners: list[Listener] = []
         self._muxes: list[Mux] = []
         self._http_servers: list[HttpServer] = []
+        self._api: GrpcApi | None = None
         self._grpc: GrpcServer | None = None
         self._peer_server: PeerServer | None = None
         self._node: Node | None = None
@@ -106,7 +108,7 @@ class Etcd:
             local_server_version=VERSION,
             cluster_version=node.roster.version or "to_be_decided",
         )
-        api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
+        api = self._api = build_grpc_api(node, node.tasks, GuardedScheduler(self._loop, node.driver))
         node.housekeeper.watch_feed = api
         node.housekeeper.on_standing = api.gates.refresh
         self._build_servers(node, api)
@@ -228,9 +230,7 @@ class Etcd:
         )
         node.service.cork = grpc.endpoint.cork
         node.service.flush = grpc.flush
-        clients = HttpServer(
-            build_ops_app(ops, self._log, origins=config.cors, hosts=config.host_whitelist), loop=self._loop
-        )
+        clients = self._build_client_http(ops, api)
         asked_by_peers = HttpServer(
             build_peer_app(ops, format_id(node.cluster_id), node.questions.member_records, node.questions.routes()),
             loop=self._loop,
@@ -250,6 +250,24 @@ class Etcd:
         for _ in config.listen_metrics_urls:
             muxes.append(Mux(loop=self._loop, http2=None, http1=metrics))
         self._muxes = muxes
+
+    def _build_client_http(self, ops: NodeOps, api: GrpcApi) -> HttpServer:
+        config = self.config
+        has_gateway = config.enable_grpc_gateway
+        message_bytes_max = config.max_request_bytes + GRPC_OVERHEAD_BYTES
+        return HttpServer(
+            build_ops_app(
+                ops,
+                self._log,
+                origins=config.cors,
+                hosts=config.host_whitelist,
+                more_routes=gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else (),
+            ),
+            loop=self._loop,
+            # In base64 a message grows by a third, and JSON stands around it.
+            body_bytes_max=max(BODY_BYTES_MAX, 2 * message_bytes_max),
+            socket_prefixes=SOCKET_PREFIXES if has_gateway else (),
+        )
 
     async def _listen_to_peers(self) -> None:
         config = self.config
@@ -295,6 +313,8 @@ class Etcd:
         await node.leadership.try_transfer_leadership()
         node.reconfiguration.stop()
         node.service.stop()
+        if self._api is not None:
+            self._api.local.end_calls(UNAVAILABLE, STOPPED_TEXT)
         if self._grpc is not None:
             self._grpc.close_gracefully()
         for server in self._http_servers:

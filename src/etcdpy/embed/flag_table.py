@@ -123,7 +123,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("max-txn-ops", "uint", "128", MEMBER, WORKS, "Most operations in one transaction."),
     Flag("max-request-bytes", "uint", "1572864", MEMBER, WORKS, "Largest request accepted from a client, in bytes."),
     Flag("max-concurrent-streams", "uint32", "4294967295", MEMBER, WORKS, "Streams that one client connection may have open at a time."),
-    Flag("enable-grpc-gateway", "bool", "true", MEMBER, HARMLESS, "Serve the JSON form of the gRPC API.", note="The gateway comes later; until then its paths answer 404 either way."),
+    Flag("enable-grpc-gateway", "bool", "true", MEMBER, WORKS, "Serve the JSON form of the gRPC API."),
     Flag("grpc-keepalive-min-time", "duration", "5s", MEMBER, WORKS, "Shortest time that a client should leave between two pings."),
     Flag("grpc-keepalive-interval", "duration", "2h", MEMBER, WORKS, "Time between two pings from server to client (0s: none)."),
     Flag("grpc-keepalive-timeout", "duration", "20s", MEMBER, WORKS, "Time to wait for a ping's answer before the connection is closed (0s: for ever)."),

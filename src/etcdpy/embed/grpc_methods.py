@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from etcdpy.api.v3.auth import AuthApi
 from etcdpy.api.v3.cluster import ClusterApi
 from etcdpy.api.v3.dispatch import Dispatcher
+from etcdpy.api.v3.election import ElectionApi
 from etcdpy.api.v3.gates import Gates
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.api.v3.health import HealthApi
 from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
+from etcdpy.api.v3.local import LocalMethods
+from etcdpy.api.v3.lock import LockApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
@@ -33,6 +36,7 @@ class GrpcApi:
     watch: WatchApi
     keep_alive: LeaseKeepAliveApi
     gates: Gates
+    local: LocalMethods
 
     # -- server.housekeeper.WatchFeed
 
@@ -97,6 +101,21 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
     }
+    local = LocalMethods(methods)
+    _add_queues(methods, local, tasks)
     gates = Gates(methods, member)
     gates.refresh()
-    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates)
+    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates, local=local)
+
+
+def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None:
+    """Lock and Election stand on the other methods. All but Observe are unary on the wire."""
+    lock = LockApi(local, tasks)
+    election = ElectionApi(local, tasks)
+    methods[b"/v3lockpb.Lock/Lock"] = StreamMethod(lock.lock)
+    methods[b"/v3lockpb.Lock/Unlock"] = StreamMethod(lock.unlock)
+    methods[b"/v3electionpb.Election/Campaign"] = StreamMethod(election.campaign)
+    methods[b"/v3electionpb.Election/Proclaim"] = StreamMethod(election.proclaim)
+    methods[b"/v3electionpb.Election/Leader"] = StreamMethod(election.leader)
+    methods[b"/v3electionpb.Election/Observe"] = StreamMethod(election.observe)
+    methods[b"/v3electionpb.Election/Resign"] = StreamMethod(election.resign)

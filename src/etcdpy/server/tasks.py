@@ -13,10 +13,12 @@ class TaskOwner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_failure = on_failure
 
-    def start(self, work: Coroutine[object, object, None]) -> None:
+    def start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Begin `work`. The task is returned for those who may want to cancel it; it need not be kept."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it."""

@@ -48,12 +48,19 @@ class HttpServer:
         loop: asyncio.AbstractEventLoop,
         body_bytes_max: int = BODY_BYTES_MAX,
         head_seconds_max: float = HEAD_SECONDS_MAX,
+        socket_prefixes: tuple[bytes, ...] = (),
     ) -> None:
+        """WebSockets are opened below `socket_prefixes`; elsewhere a request for one is answered as any other."""
         self._loop = loop
+        self.socket_prefixes = socket_prefixes
         self._config = Config(
             app,
             http="httptools",
-            ws="none",
+            ws="websockets-sansio" if socket_prefixes else "none",
+            ws_max_size=body_bytes_max,
+            # As etcd: no pings of ours, nothing compressed.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -154,6 +161,12 @@ class GuardedHttp(HttpToolsProtocol):
         self._body_bytes = 0
         self._bytes_after_head = 0
         super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        return self.url.startswith(self._server.socket_prefixes) and super()._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A request for a WebSocket where there is none is an ordinary request."""
 
     # ---- ends
 

@@ -34,13 +34,13 @@ class Front:
         self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._inner(scope, receive, send)
-            return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if scope.get("scheme") != "https" and not self._is_host_allowed(host):
+        if scope.get("scheme") not in ("https", "wss") and not self._is_host_allowed(host):
             await error_response(REBINDING_TEXT % json.dumps(_host_name(host)), 421)(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
             return
         respond = _with_headers(send, self._cors_headers(headers.get("origin", "")))
         if scope["method"] == "OPTIONS":
@@ -49,7 +49,7 @@ class Front:
             return
         cleaned = clean_path(scope["path"])
         if cleaned != scope["path"]:
-            await _redirect(cleaned, scope, respond)
+            await redirect(cleaned, scope, respond)
             return
         await self._inner(scope, receive, respond)
 
@@ -95,15 +95,18 @@ def clean_path(path: str) -> str:
     return cleaned + "/" if path.endswith("/") and cleaned != "/" else cleaned
 
 
-async def _redirect(path: str, scope: Scope, respond: Send) -> None:
+async def redirect(path: str, scope: Scope, respond: Send) -> None:
     query = scope["query_string"]
     target = path.encode() + (b"?" + query if query else b"")
     shown = path.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&#34;")
-    body = b"" if scope["method"] == "HEAD" else f'<a href="{shown}">Moved Permanently</a>.\n\n'.encode()
+    # A page for those who look at one; who posts gets the address only.
+    is_shown = scope["method"] in ("GET", "HEAD")
+    body = b"" if scope["method"] != "GET" else f'<a href="{shown}">Moved Permanently</a>.\n\n'.encode()
     headers = [
-        (b"content-type", b"text/html; charset=utf-8"),
         (b"location", target),
         (b"content-length", str(len(body)).encode()),
     ]
+    if is_shown:
+        headers.append((b"content-type", b"text/html; charset=utf-8"))
     await respond({"type": "http.response.start", "status": 301, "headers": headers})
     await respond({"type": "http.response.body", "body": body})
