@@ -24,6 +24,7 @@ from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
+from etcdpy.server.apply_times import ApplyTimes
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.bootstrap import (
     Folders,
@@ -96,6 +97,7 @@ class Node:
     tasks: TaskOwner
     peers: Peers
     metrics: MetricsSource
+    apply_times: ApplyTimes
     quota: Quota
     request_ids: RequestIdGenerator
     clock: Callable[[], float]
@@ -241,6 +243,10 @@ class _Builder:
         config, member_id = self.config, self.recovered.member_id
         self.quota = Quota(self.backend, config.quota_backend_bytes)
         self.metrics = MetricsSource(server_id=format_id(member_id))
+        self.lessor.on_granted = self.metrics.lease_ttl_total.observe
+        self.apply_times = self.driver.apply_times = ApplyTimes(
+            self.metrics.apply_duration_seconds, slow_seconds=config.warning_apply_duration_seconds, log=self.log
+        )
         self.request_ids = RequestIdGenerator(member_id, int(time.time() * 1000))
         self.service = Service(
             loop=self.loop,
@@ -443,6 +449,7 @@ class _Builder:
             tasks=self.tasks,
             peers=self.peers,
             metrics=self.metrics,
+            apply_times=self.apply_times,
             quota=self.quota,
             request_ids=self.request_ids,
             clock=self.loop.time,
