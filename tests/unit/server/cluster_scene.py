@@ -233,9 +233,7 @@ class Follower:
 
     def acknowledged(self) -> int:
         """The last entry which the leader was told that we hold."""
-        return max(
-            (one.index for one in self.network.sent if one.type == MSG_APP_RESP and not one.reject), default=0
-        )
+        return max((one.index for one in self.network.sent if one.type == MSG_APP_RESP and not one.reject), default=0)
 
     def _on_restored(self) -> None:
         self.restored += 1
