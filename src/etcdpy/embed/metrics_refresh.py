@@ -45,7 +45,7 @@ def _refresh_server(source: MetricsSource, node: Node) -> None:
     source.is_leader = int(member.is_leader)
     source.is_learner = int(member.is_learner)
     source.leader_changes_seen_total = node.housekeeper.leader_changes_seen
-    source.heartbeat_send_failures_total = node.housekeeper.heartbeats_late
+    source.heartbeat_send_failures_total = node.late_heartbeats.total
     source.learner_promote_successes = changes.promotions_succeeded
     source.learner_promote_failures = {(reason,): count for reason, count in changes.promotions_failed.items()}
     source.proposals_committed_total = member.committed_index

@@ -40,6 +40,7 @@ from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.late_heartbeats import LateHeartbeats
 from etcdpy.server.leader_view import RosterView
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
@@ -98,6 +99,7 @@ class Node:
     peers: Peers
     metrics: MetricsSource
     apply_times: ApplyTimes
+    late_heartbeats: LateHeartbeats
     quota: Quota
     request_ids: RequestIdGenerator
     clock: Callable[[], float]
@@ -336,6 +338,14 @@ class _Builder:
             tick_seconds=config.tick_seconds,
             log=self.log,
         )
+        self.late_heartbeats = self.housekeeper.late_heartbeats = LateHeartbeats(
+            member=self.member,
+            member_id=self.recovered.member_id,
+            roster=self.roster,
+            tick_seconds=config.tick_seconds,
+            now=self.loop.time(),
+            log=self.log,
+        )
         self.housekeeper.on_membership_change = lambda kind, member: self.peers.sync()
         self.service.observer = self.housekeeper
 
@@ -450,6 +460,7 @@ class _Builder:
             peers=self.peers,
             metrics=self.metrics,
             apply_times=self.apply_times,
+            late_heartbeats=self.late_heartbeats,
             quota=self.quota,
             request_ids=self.request_ids,
             clock=self.loop.time,

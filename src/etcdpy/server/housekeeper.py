@@ -17,12 +17,13 @@ from typing import Final, Protocol
 
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import format_id
-from etcdpy.base.log import Duration, log_error, log_info, log_warn
+from etcdpy.base.log import log_error, log_info, log_warn
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import ConfState, Entry
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
+from etcdpy.server.late_heartbeats import LateHeartbeats
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
@@ -47,8 +48,6 @@ from etcdpy.state.watch.hub import WatchHub
 CHORES_SECONDS: Final = 0.1
 # Election timeouts without a leader after which streams that asked for one are cut (upstream: maxNoLeaderCnt).
 LEADERLESS_ELECTIONS_MAX: Final = 3
-# Intervals after which a heartbeat counts as late (upstream's too).
-HEARTBEATS_LATE_AFTER: Final = 2
 # Upstream's purgeFileInterval.
 PURGE_SECONDS: Final = 30.0
 MEMBERS_PATH: Final = "/0/members"
@@ -56,6 +55,8 @@ MEMBERS_PATH: Final = "/0/members"
 
 class Housekeeper:
     """Implements `server.service.Observer`."""
+
+    late_heartbeats: LateHeartbeats | None = None  # None: nobody counts them
 
     def __init__(
         self,
@@ -111,8 +112,6 @@ class Housekeeper:
         self._leaderless_since: float | None = None
         self.leader_changes_seen = 0
         self.leases_expired = 0
-        self.heartbeats_late = 0
-        self._ticked_at = loop.time()
         self.watch_feed: WatchFeed | None = None  # set before anybody can watch
         self.has_leader = asyncio.Event()
         # Told of every change that was made, replayed ones too: what it did, and the member as it is now (was last).
@@ -242,28 +241,10 @@ class Housekeeper:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        self._note_late_heartbeats(now)
+        if self.late_heartbeats is not None:
+            self.late_heartbeats.tick(now)
         self._lessor.tick(now)
         self._driver.tick()
-
-    def _note_late_heartbeats(self, now: float) -> None:
-        """A leader's heartbeats leave with its ticks; one that comes after two intervals is late for every follower."""
-        exceeded = now - self._ticked_at - HEARTBEATS_LATE_AFTER * self._tick_seconds
-        self._ticked_at = now
-        if exceeded <= 0 or not self._member.is_leader:
-            return
-        for member in self._roster.get_members():
-            if member.id != self._member_id:
-                self.heartbeats_late += 1
-                log_warn(
-                    self._log,
-                    "leader failed to send out heartbeat on time; took too long, "
-                    "leader is overloaded likely from slow disk",
-                    to=format_id(member.id),
-                    heartbeat_interval=Duration(self._tick_seconds),
-                    expected_duration=Duration(HEARTBEATS_LATE_AFTER * self._tick_seconds),
-                    exceeded_duration=Duration(exceeded),
-                )
 
     def _do_chores(self) -> None:
         now = self._loop.time()

@@ -54,7 +54,7 @@ def test_promotions_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
         async with open_node(tmp_path) as (node, _):
             node.reconfiguration.promotions_succeeded = 2
             node.reconfiguration.promotions_failed["etcdserver: member not found"] = 3
-            node.housekeeper.heartbeats_late = 4
+            node.late_heartbeats.total = 4
             refresh(node.metrics, node)
 
             assert node.metrics.learner_promote_successes == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from bisect import bisect_left
 from collections.abc import Callable
 
@@ -17,6 +19,7 @@ from etcdpy.server.metrics_histogram import Histogram, exponential_buckets
 from etcdpy.server.metrics_source import APPLY_BUCKETS, DISK_BUCKETS, GrpcMethodCounts, MetricsSource
 from etcdpy.server.metrics_table import FAMILIES
 from etcdpy.server.metrics_text import format_float, write_text
+from tests.reference import REPOSITORY
 
 
 class Counts:
@@ -250,3 +253,10 @@ def test_handling_times_are_shown_for_every_method_once_they_are_wanted() -> Non
     assert method.observe is not None
     method.observe(0.3)
     assert f"{name} 1" in lines_of(source)
+
+
+def test_the_documentation_is_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/generate_metrics_doc.py", "--check"], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
