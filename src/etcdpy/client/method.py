@@ -57,6 +57,28 @@ MAINTENANCE_MOVE_LEADER: Final = Method(
 )
 
 AUTH_AUTHENTICATE: Final = Method(b"/etcdserverpb.Auth/Authenticate", rpc.AuthenticateResponse, repeatable=False)
+AUTH_ENABLE: Final = Method(b"/etcdserverpb.Auth/AuthEnable", rpc.AuthEnableResponse, repeatable=False)
+AUTH_DISABLE: Final = Method(b"/etcdserverpb.Auth/AuthDisable", rpc.AuthDisableResponse, repeatable=False)
+AUTH_STATUS: Final = Method(b"/etcdserverpb.Auth/AuthStatus", rpc.AuthStatusResponse, repeatable=True)
+USER_ADD: Final = Method(b"/etcdserverpb.Auth/UserAdd", rpc.AuthUserAddResponse, repeatable=False)
+USER_GET: Final = Method(b"/etcdserverpb.Auth/UserGet", rpc.AuthUserGetResponse, repeatable=True)
+USER_LIST: Final = Method(b"/etcdserverpb.Auth/UserList", rpc.AuthUserListResponse, repeatable=True)
+USER_DELETE: Final = Method(b"/etcdserverpb.Auth/UserDelete", rpc.AuthUserDeleteResponse, repeatable=False)
+USER_CHANGE_PASSWORD: Final = Method(
+    b"/etcdserverpb.Auth/UserChangePassword", rpc.AuthUserChangePasswordResponse, repeatable=False
+)
+USER_GRANT_ROLE: Final = Method(b"/etcdserverpb.Auth/UserGrantRole", rpc.AuthUserGrantRoleResponse, repeatable=False)
+USER_REVOKE_ROLE: Final = Method(b"/etcdserverpb.Auth/UserRevokeRole", rpc.AuthUserRevokeRoleResponse, repeatable=False)
+ROLE_ADD: Final = Method(b"/etcdserverpb.Auth/RoleAdd", rpc.AuthRoleAddResponse, repeatable=False)
+ROLE_GET: Final = Method(b"/etcdserverpb.Auth/RoleGet", rpc.AuthRoleGetResponse, repeatable=True)
+ROLE_LIST: Final = Method(b"/etcdserverpb.Auth/RoleList", rpc.AuthRoleListResponse, repeatable=True)
+ROLE_DELETE: Final = Method(b"/etcdserverpb.Auth/RoleDelete", rpc.AuthRoleDeleteResponse, repeatable=False)
+ROLE_GRANT_PERMISSION: Final = Method(
+    b"/etcdserverpb.Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionResponse, repeatable=False
+)
+ROLE_REVOKE_PERMISSION: Final = Method(
+    b"/etcdserverpb.Auth/RoleRevokePermission", rpc.AuthRoleRevokePermissionResponse, repeatable=False
+)
 
 # Streams.
 WATCH_PATH: Final = b"/etcdserverpb.Watch/Watch"

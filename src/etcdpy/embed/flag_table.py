@@ -180,7 +180,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("auth-token-ttl", "uint", "300", AUTH, HARMLESS, "Seconds for which a token is valid.", "auth_token_ttl_seconds", note="Users and roles come later."),
     # --- Profiling and Monitoring
     Flag("enable-pprof", "bool", "false", MONITORING, LATER, "Serve profiles below /debug/pprof/.", note="Profiles come later."),
-    Flag("metrics", "string", "basic", MONITORING, HARMLESS, "'extensive' adds a histogram of handling times per gRPC method.", note="Handling times are not measured yet."),
+    Flag("metrics", "string", "basic", MONITORING, WORKS, "'extensive' adds a histogram of handling times per gRPC method."),
     Flag("listen-metrics-urls", "urls", "", MONITORING, WORKS, "Further URLs that serve /metrics and the health endpoints only.", note=_HTTP_ONLY),
     # --- Logging
     Flag("logger", "string", "zap", LOGGING, WORKS, "Shape of the log; only 'zap' exists."),

@@ -24,6 +24,7 @@ from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
+from etcdpy.server.apply_times import ApplyTimes
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.bootstrap import (
     Folders,
@@ -39,6 +40,7 @@ from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.housekeeper import Housekeeper
+from etcdpy.server.late_heartbeats import LateHeartbeats
 from etcdpy.server.leader_view import RosterView
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
@@ -96,6 +98,8 @@ class Node:
     tasks: TaskOwner
     peers: Peers
     metrics: MetricsSource
+    apply_times: ApplyTimes
+    late_heartbeats: LateHeartbeats
     quota: Quota
     request_ids: RequestIdGenerator
     clock: Callable[[], float]
@@ -241,6 +245,10 @@ class _Builder:
         config, member_id = self.config, self.recovered.member_id
         self.quota = Quota(self.backend, config.quota_backend_bytes)
         self.metrics = MetricsSource(server_id=format_id(member_id))
+        self.lessor.on_granted = self.metrics.lease_ttl_total.observe
+        self.apply_times = self.driver.apply_times = ApplyTimes(
+            self.metrics.apply_duration_seconds, slow_seconds=config.warning_apply_duration_seconds, log=self.log
+        )
         self.request_ids = RequestIdGenerator(member_id, int(time.time() * 1000))
         self.service = Service(
             loop=self.loop,
@@ -328,6 +336,14 @@ class _Builder:
             member_id=self.recovered.member_id,
             election_timeout_seconds=config.election_timeout_ms / 1000,
             tick_seconds=config.tick_seconds,
+            log=self.log,
+        )
+        self.late_heartbeats = self.housekeeper.late_heartbeats = LateHeartbeats(
+            member=self.member,
+            member_id=self.recovered.member_id,
+            roster=self.roster,
+            tick_seconds=config.tick_seconds,
+            now=self.loop.time(),
             log=self.log,
         )
         self.housekeeper.on_membership_change = lambda kind, member: self.peers.sync()
@@ -443,6 +459,8 @@ class _Builder:
             tasks=self.tasks,
             peers=self.peers,
             metrics=self.metrics,
+            apply_times=self.apply_times,
+            late_heartbeats=self.late_heartbeats,
             quota=self.quota,
             request_ids=self.request_ids,
             clock=self.loop.time,

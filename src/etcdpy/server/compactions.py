@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from etcdpy.base.log import Duration, log_info
@@ -24,6 +25,7 @@ class CompactionRunner:
         metrics: MetricsSource,
         on_failure: Callable[[BaseException], None],
         log: logging.Logger,
+        wall_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._loop = loop
         self._store = store
@@ -32,6 +34,7 @@ class CompactionRunner:
         self._metrics = metrics
         self._on_failure = on_failure
         self._log = log
+        self._wall_seconds = wall_seconds
         self._timer: asyncio.Handle | None = None
         self._started = 0.0
         self._waiting: list[asyncio.Future[None]] = []
@@ -58,12 +61,14 @@ class CompactionRunner:
             future.cancel()
 
     def _step(self) -> None:
+        began = self._loop.time()
         try:
             is_done = self._store.compact_step(self._batch)
         except Exception as error:  # our own bug or a broken disk: the member ends
             self._on_failure(error)
             return
         if not is_done:
+            self._metrics.db_compaction_pause_duration_milliseconds.observe((self._loop.time() - began) * 1000)
             self._timer = self._loop.call_later(self._pause_seconds, self._step)
             return
         self._timer = None
@@ -71,6 +76,7 @@ class CompactionRunner:
 
     def _finish(self) -> None:
         took = self._loop.time() - self._started
+        self._metrics.db_compaction_last = int(self._wall_seconds())
         self._metrics.db_compaction_total_duration_milliseconds.observe(took * 1000)
         log_info(
             self._log,

@@ -23,6 +23,7 @@ from etcdpy.pb.raft_values import ConfState, Entry
 from etcdpy.server.auto_compaction import AutoCompaction
 from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
+from etcdpy.server.late_heartbeats import LateHeartbeats
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
@@ -54,6 +55,8 @@ MEMBERS_PATH: Final = "/0/members"
 
 class Housekeeper:
     """Implements `server.service.Observer`."""
+
+    late_heartbeats: LateHeartbeats | None = None  # None: nobody counts them
 
     def __init__(
         self,
@@ -237,7 +240,10 @@ class Housekeeper:
     # -- time
 
     def _tick(self) -> None:
-        self._lessor.tick(self._loop.time())
+        now = self._loop.time()
+        if self.late_heartbeats is not None:
+            self.late_heartbeats.tick(now)
+        self._lessor.tick(now)
         self._driver.tick()
 
     def _do_chores(self) -> None:

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from etcdpy.base.errors import CODE_NAMES
 from etcdpy.server.metrics_histogram import Histogram
-from etcdpy.server.metrics_source import Labels, MetricsSource
+from etcdpy.server.metrics_source import GRPC_HANDLING_BUCKETS, Labels, MetricsSource
 from etcdpy.server.metrics_table import FAMILIES, HEALTH_FAMILIES, PROXY_FAMILIES, Family
 from etcdpy.server.metrics_text import format_float, write_text
 
@@ -155,6 +155,7 @@ class _GrpcCollector(Collector):
         yield _single("etcd_network_client_grpc_received_bytes_total", "Bytes received from clients.", bytes_received)
         yield _single("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to clients.", bytes_sent)
         yield from self._handling()
+        yield from self._client_requests()
 
     def _handling(self) -> Iterator[Metric]:
         metric = Metric("grpc_server_handling_seconds", "Time to serve a call.", "histogram")
@@ -163,6 +164,27 @@ class _GrpcCollector(Collector):
             _add_histogram(metric, labels, self._source.grpc_handling_seconds[child])
         if metric.samples:
             yield metric
+
+    def _client_requests(self) -> Iterator[Metric]:
+        """Calls by what the client says of itself. Health checks count too, as in etcd."""
+        counts: dict[Labels, int] = {}
+        for path, method in self._source.grpc_methods.items():
+            kind = "stream" if path in STREAM_TYPES else "unary"
+            for version, count in method.client_versions.items():
+                labels = (kind, "unknown" if version is None else version.decode(errors="replace"))
+                counts[labels] = counts.get(labels, 0) + count
+        metric = Metric("etcd_server_client_requests_total", "Calls by kind and version of the client.", "counter")
+        for child in sorted(counts):
+            metric.add_sample(metric.name, _label_map(("type", "client_api_version"), child), counts[child])
+        if metric.samples:
+            yield metric
+
+
+def time_methods(source: MetricsSource) -> None:
+    """From now on measure how long each call takes. Like etcd, show every method at once."""
+    for path, method in source.grpc_methods.items():
+        histogram = source.grpc_handling_seconds[method_labels(path)] = Histogram(GRPC_HANDLING_BUCKETS)
+        method.observe = histogram.observe
 
 
 def _single(name: str, help_text: str, value: float, kind: str = "counter") -> Metric:

@@ -14,7 +14,7 @@ Everything is touched on the loop's thread only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -57,6 +57,12 @@ class GrpcMethodCounts(Protocol):
     @property
     def handled(self) -> Mapping[int, int]:
         """Calls ended, by gRPC code."""
+
+    @property
+    def client_versions(self) -> Mapping[bytes | None, int]:
+        """Calls begun, by the version that the client says it has."""
+
+    observe: Callable[[float], None] | None  # told how long each call took
 
 
 class HealthCounts:
@@ -104,7 +110,6 @@ class MetricsSource:
     quota_backend_bytes: int = 0
     snapshot_apply_in_progress_total: int = 0
     apply_duration_seconds: Histograms = field(default_factory=dict)  # version, op, success
-    client_requests_total: Counts = field(default_factory=dict)  # type, client_api_version
     health: HealthCounts = field(default_factory=HealthCounts)
 
     # mvcc

@@ -1,11 +1,8 @@
 """Every etcd_* family that a 3.5 member can show, as data: name, kind, help, labels, and where its number stands.
 
 Names, kinds and labels are etcd's to the letter, also where they break Prometheus' own rules (gauges and histograms
-called `_total`): dashboards and alerts are written against them. Left out on purpose:
-
-    etcd_server_go_version, go_*      there is no Go here; python_info and python_gc_* stand in
-    promhttp_metric_handler_*         of Go's HTTP handler
-    etcd_http_*, etcd_proxy_*         of the v2 API and proxy, which come later
+called `_total`): dashboards and alerts are written against them. NOT_HERE tells
+what is left out on purpose, and what is shown but has nothing to tell.
 """
 
 # ruff: noqa: E501
@@ -45,7 +42,6 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("etcd_server_quota_backend_bytes", "gauge", "Size at which the NOSPACE alarm rises.", "quota_backend_bytes"),
     Family("etcd_server_snapshot_apply_in_progress_total", "gauge", "1 while a received snapshot is applied, else 0.", "snapshot_apply_in_progress_total"),
     Family("etcd_server_apply_duration_seconds", "histogram", "Time to apply an entry.", "apply_duration_seconds", ("version", "op", "success")),
-    Family("etcd_server_client_requests_total", "counter", "Requests by kind and version of the client.", "client_requests_total", ("type", "client_api_version")),
     # mvcc
     Family("etcd_mvcc_put_total", "counter", "Puts applied by this member.", "put_total"),
     Family("etcd_mvcc_delete_total", "counter", "Deletes applied by this member.", "delete_total"),
@@ -138,5 +134,51 @@ PROXY_FAMILIES: Final[tuple[Family, ...]] = (
     Family("etcd_grpc_proxy_cache_misses_total", "gauge", "Of a gRPC proxy; a member has none.", ""),
     Family("etcd_grpc_proxy_events_coalescing_total", "counter", "Of a gRPC proxy; a member has none.", ""),
     Family("etcd_grpc_proxy_watchers_coalescing_total", "gauge", "Of a gRPC proxy; a member has none.", ""),
+)
+
+# Read from the methods of the transport, the process and the member's identity: server.metrics makes them.
+GRPC_LABELS: Final = ("grpc_type", "grpc_service", "grpc_method")
+ELSEWHERE: Final[tuple[Family, ...]] = (
+    Family("etcd_server_id", "gauge", "This member's id, as a label.", "", ("server_id",)),
+    Family("etcd_server_version", "gauge", "This member's version, as a label.", "", ("server_version",)),
+    Family("etcd_cluster_version", "gauge", "The cluster's version, as a label.", "", ("cluster_version",)),
+    Family("etcd_server_client_requests_total", "counter", "Calls by kind and version of the client.", "", ("type", "client_api_version")),
+    Family("etcd_network_client_grpc_received_bytes_total", "counter", "Bytes received from clients.", ""),
+    Family("etcd_network_client_grpc_sent_bytes_total", "counter", "Bytes sent to clients.", ""),
+    Family("grpc_server_started_total", "counter", "Calls begun.", "", GRPC_LABELS),
+    Family("grpc_server_handled_total", "counter", "Calls ended, by their status.", "", (*GRPC_LABELS, "grpc_code")),
+    Family("grpc_server_msg_received_total", "counter", "Messages received.", "", GRPC_LABELS),
+    Family("grpc_server_msg_sent_total", "counter", "Messages sent.", "", GRPC_LABELS),
+    Family("grpc_server_handling_seconds", "histogram", "Time to serve a call; with `--metrics=extensive`.", "", GRPC_LABELS),
+    Family("os_fd_limit", "gauge", "Descriptors that may be open.", ""),
+    Family("os_fd_used", "gauge", "Descriptors that are open.", ""),
+    Family("process_cpu_seconds_total", "counter", "Time of processors used.", ""),
+    Family("process_max_fds", "gauge", "Descriptors that may be open.", ""),
+    Family("process_open_fds", "gauge", "Descriptors that are open.", ""),
+    Family("process_resident_memory_bytes", "gauge", "Memory in use.", ""),
+    Family("process_start_time_seconds", "gauge", "When the process began, in Unix seconds.", ""),
+    Family("process_virtual_memory_bytes", "gauge", "Address space in use; the store's mapping is most of it.", ""),
+    Family("process_virtual_memory_max_bytes", "gauge", "Address space that may be used.", ""),
+)
+
+
+class NotHere(NamedTuple):
+    name: str
+    is_shown: bool
+    why: str
+
+
+NOT_HERE: Final[tuple[NotHere, ...]] = (
+    NotHere("etcd_server_go_version, go_*", False, "there is no Go here; `python_info` and `python_gc_*` stand in"),
+    NotHere("promhttp_metric_handler_*", False, "of Go's HTTP handler"),
+    NotHere("etcd_http_*, etcd_proxy_*", False, "of the v2 API and proxy, which are not there"),
+    NotHere("etcd_debugging_disk_backend_commit_{rebalance,spill,write}_duration_seconds", True, "parts of a commit of bbolt; LMDB has none of them: `etcd_disk_backend_commit_duration_seconds` is the whole"),
+    NotHere("etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds", True, "index and database are compacted in the same slices: `..._db_compaction_pause_duration_milliseconds` is how long one takes"),
+    NotHere("etcd_debugging_mvcc_pending_events_total", True, "events are not queued per watcher: who is slow reads them again; `etcd_debugging_mvcc_slow_watcher_total` counts these"),
+    NotHere("etcd_debugging_store_watch_requests_total, etcd_debugging_store_watchers", True, "nobody watches the v2 store"),
+    NotHere("etcd_grpc_proxy_*", True, "of a gRPC proxy; a member has none"),
+    NotHere("etcd_mvcc_db_open_read_transactions", True, "no client keeps a read transaction of the store open"),
+    NotHere("etcd_network_server_stream_failures_total", False, "here a stream fails only with its client, which etcd does not count either"),
+    NotHere("etcd_snap_db_fsync_duration_seconds", True, "a received database is synced while it is received: `etcd_snap_db_save_total_duration_seconds` is the whole"),
 )
 # fmt: on

@@ -48,6 +48,7 @@ class Peers:
         self._network: PeerNetwork | None = None
         self._sender: SnapshotSender | None = None
         self._installer: SnapshotInstaller | None = None
+        self.installing = 0  # received snapshots that are being made our state
         self._known: dict[int, Sequence[str]] = {}
 
     def connect(self, network: PeerNetwork, sender: SnapshotSender, installer: SnapshotInstaller) -> None:
@@ -97,7 +98,11 @@ class Peers:
 
     async def _install(self, write: Write, done: Callable[[], None]) -> None:
         assert self._installer is not None
-        await self._installer.install(write)
+        self.installing += 1
+        try:
+            await self._installer.install(write)
+        finally:
+            self.installing -= 1
         done()
 
     # -- transport.peer.Receiver

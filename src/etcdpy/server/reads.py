@@ -45,6 +45,7 @@ class ReadQueue:
     """The rounds of this member, oldest first."""
 
     def __init__(self) -> None:
+        self._late_answers = 0
         self._gathering: list[Read] = []
         # (deadline, how many of the gathering it holds for), both growing. Empty but while nobody leads.
         self._gathering_deadlines: list[tuple[float, int]] = []
@@ -87,9 +88,16 @@ class ReadQueue:
                 self._unanswered -= 1
                 self._stale.append(waiting)
 
+    @property
+    def late_answers(self) -> int:
+        """Answers to rounds that had been given up: etcd_server_slow_read_indexes_total."""
+        return self._late_answers
+
     def confirm(self, context: bytes, index: int) -> None:
         """The leader was still leader when it answered: this round may be served once `index` is applied."""
         confirmed = self._rounds.get(context)
+        if confirmed is None:
+            self._late_answers += 1
         if confirmed is not None and confirmed.index is None:
             confirmed.index = index
             self._unanswered -= 1

@@ -249,6 +249,10 @@ class Service:
         self._reads.start_round(context, now, now + self._timeout_seconds)
         return context
 
+    @property
+    def slow_read_indexes(self) -> int:
+        return self._reads.late_answers
+
     def on_reads_confirmed(self, context: bytes, index: int) -> None:
         self._reads.confirm(context, index)
         if self._reads.wants_round:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from bisect import bisect_left
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,11 +14,12 @@ from hypothesis import strategies as st
 from prometheus_client.core import CollectorRegistry, CounterMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from etcdpy.server.metrics import Metrics, method_labels
+from etcdpy.server.metrics import Metrics, method_labels, time_methods
 from etcdpy.server.metrics_histogram import Histogram, exponential_buckets
-from etcdpy.server.metrics_source import APPLY_BUCKETS, DISK_BUCKETS, MetricsSource
+from etcdpy.server.metrics_source import APPLY_BUCKETS, DISK_BUCKETS, GrpcMethodCounts, MetricsSource
 from etcdpy.server.metrics_table import FAMILIES
 from etcdpy.server.metrics_text import format_float, write_text
+from tests.reference import REPOSITORY
 
 
 class Counts:
@@ -25,6 +29,8 @@ class Counts:
     bytes_received = 60
     bytes_sent = 70
     handled = {0: 2, 5: 1}
+    client_versions = {None: 2, b"3.5": 1}
+    observe: Callable[[float], None] | None = None
 
 
 def lines_of(source: MetricsSource) -> list[str]:
@@ -218,3 +224,39 @@ def test_a_histogram_counts_as_a_naive_one(values: list[float]) -> None:
         assert bucket == bisect_left(DISK_BUCKETS, value)
     assert histogram.counts == naive
     assert histogram.count == len(values)
+
+
+def test_requests_are_counted_by_what_the_client_says_of_itself() -> None:
+    counts: dict[bytes, GrpcMethodCounts] = {
+        b"/etcdserverpb.KV/Put": Counts(),
+        b"/etcdserverpb.KV/Range": Counts(),
+        b"/etcdserverpb.Watch/Watch": Counts(),
+    }
+
+    lines = [line for line in lines_of(MetricsSource(grpc_methods=counts)) if "client_requests_total{" in line]
+
+    assert lines == [
+        'etcd_server_client_requests_total{client_api_version="3.5",type="stream"} 1',
+        'etcd_server_client_requests_total{client_api_version="unknown",type="stream"} 2',
+        'etcd_server_client_requests_total{client_api_version="3.5",type="unary"} 2',
+        'etcd_server_client_requests_total{client_api_version="unknown",type="unary"} 4',
+    ]
+
+
+def test_handling_times_are_shown_for_every_method_once_they_are_wanted() -> None:
+    method = Counts()
+    source = MetricsSource(grpc_methods={b"/etcdserverpb.KV/Put": method})
+    time_methods(source)
+    name = 'grpc_server_handling_seconds_count{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}'
+
+    assert f"{name} 0" in lines_of(source)
+    assert method.observe is not None
+    method.observe(0.3)
+    assert f"{name} 1" in lines_of(source)
+
+
+def test_the_documentation_is_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/generate_metrics_doc.py", "--check"], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

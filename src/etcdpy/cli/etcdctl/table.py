@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from etcdpy.cli.etcdctl.flags import BOOL, DURATION, INT, STRING, STRINGS, Flag, FlagSet
+from etcdpy.cli.etcdctl.table_auth import AUTH, ROLE, USER
 from etcdpy.cli.etcdctl.tree import Command
 from etcdpy.cli.etcdutl.restore_flags import RESTORE_FLAGS
 
@@ -269,6 +270,9 @@ ROOT: Final = Command(
         LEASE,
         MEMBER,
         SNAPSHOT,
+        AUTH,
+        USER,
+        ROLE,
         Command("help", "[command]", "Explains a command", details="etcdctl help [path to command]", module="help"),
     ),
 )

@@ -72,6 +72,9 @@ class Applier:
         self._auth = AuthStore(backend)
         self._consistent_index = backend.consistent_index  # Invariant: never goes back.
         self._term = backend.term
+        # Of the entry given last, for who measures: its kind (0: it held no request), and of a v2 request the method.
+        self.applied_kind = 0
+        self.applied_method = b""
         self.guarded = False  # an alarm is raised: every request passes the guards
         self._refresh_guards()
 
@@ -106,12 +109,15 @@ class Applier:
             if not entry.data:  # a leader's first entry of its term
                 if is_new:
                     self._finish(index, entry.term)
+                self.applied_kind = 0
                 return 0, None
             proposal = decode_entry_data(entry.data)
             if proposal.kind == kinds.TXN:
                 proposal.request = read_all(proposal.request)
         result: Result | None = None
+        self.applied_kind = proposal.kind
         if proposal.kind == kinds.V2:
+            self.applied_method = proposal.request.Method
             result = self._apply_v2(proposal.request, mirror=is_new)
         elif proposal.kind in kinds.MEMBERSHIP_KINDS:
             apply_membership_request(self._roster, proposal.kind, proposal.request, mirror=is_new)

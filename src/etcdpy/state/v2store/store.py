@@ -62,6 +62,7 @@ class V2Store:
         self.current_index = 0
         self.now_ns = 0
         self.stats = StoreStats()
+        self.recursive_gets = 0  # of stats.gets_success
         self.history = EventHistory()
         self.root = Node("/", 0, children={})
         assert self.root.children is not None
@@ -81,6 +82,7 @@ class V2Store:
             self.stats.gets_fail += 1
             raise
         self.stats.gets_success += 1
+        self.recursive_gets += recursive
         view = node.view_listed(is_recursive=recursive, now_ns=self.now_ns)
         return Event(GET, view, etcd_index=self.current_index)
 

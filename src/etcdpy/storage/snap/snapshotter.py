@@ -18,6 +18,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,6 +31,9 @@ from etcdpy.pb import raft_pb2, snap_pb2
 from etcdpy.pb.raft_values import Snapshot
 from etcdpy.storage.wal import files
 from etcdpy.storage.wal.record import WalSnapshot
+
+# A snapshot comes every 100,000 entries.
+SAVE_DURATIONS_MAX: Final = 256
 
 SNAP_SUFFIX: Final = ".snap"
 SNAP_DB_SUFFIX: Final = ".snap.db"
@@ -50,13 +55,19 @@ class Snapshotter:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        # Seconds that encoding, and writing with its sync, took, of each snapshot saved; for who takes them.
+        self.save_durations: deque[tuple[float, float]] = deque(maxlen=SAVE_DURATIONS_MAX)
 
     def save(self, snapshot: Snapshot) -> None:
         """Make the snapshot durable. It counts only once the WAL notes it. Raise StorageError."""
         if snapshot.is_empty():
             raise InvariantError("snap: an empty snapshot is not stored")
         path = os.path.join(self.directory, snap_file_name(term=snapshot.term, index=snapshot.index))
-        files.write_atomically(path, encode_snapshot_file(snapshot))
+        began = time.perf_counter()
+        content = encode_snapshot_file(snapshot)
+        encoded = time.perf_counter()
+        files.write_atomically(path, content)
+        self.save_durations.append((encoded - began, time.perf_counter() - encoded))
 
     def load_newest_available(self, wal_snapshots: Sequence[WalSnapshot]) -> Snapshot | None:
         """Return the newest readable snapshot among those that the WAL notes, or None."""

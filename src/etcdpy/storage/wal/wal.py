@@ -67,6 +67,7 @@ class Wal:
         self.directory = directory
         self.fsync_count = 0
         self.written_bytes = 0
+        self._write_durations: list[float] = []  # seconds, oldest first; see take_write_durations
         self.fsync_durations: list[float] = []  # seconds, oldest first; see take_fsync_durations
         self._segments = segments  # Invariant: sequences without holes; the last one is written to
         self._encoder = encoder
@@ -204,6 +205,11 @@ class Wal:
         durations, self.fsync_durations = self.fsync_durations, []
         return durations
 
+    def take_write_durations(self) -> list[float]:
+        """Return how long each write since the last call took, without its sync, in seconds."""
+        durations, self._write_durations = self._write_durations, []
+        return durations
+
     def close(self) -> None:
         """Sync, and let go of everything. A failed log is closed without a sync."""
         if not self._segments:
@@ -224,12 +230,14 @@ class Wal:
     def _write(self, batch: WalBatch) -> None:
         fd = self._segments[-1].fd
         if batch.data:
+            began = self._clock()
             try:
                 files.write_whole(fd, batch.data, batch.offset)
             except OSError:
                 _take_back(fd, batch.offset)
                 raise
             self.written_bytes += len(batch.data)
+            _note(self._write_durations, self._clock() - began)
         if batch.cut is not None:
             self._cut(batch.cut)
         elif batch.must_sync:
@@ -242,9 +250,7 @@ class Wal:
             return
         began = self._clock()
         os.fdatasync(fd)
-        if len(self.fsync_durations) >= FSYNC_DURATIONS_MAX:
-            del self.fsync_durations[: FSYNC_DURATIONS_MAX // 2]
-        self.fsync_durations.append(self._clock() - began)
+        _note(self.fsync_durations, self._clock() - began)
         self.fsync_count += 1
 
     def _prepare_next(self) -> None:
@@ -270,6 +276,13 @@ class Wal:
         self._segments.append(OpenSegment(cut.name, fd))
         if self._is_synced:
             files.sync_directory(self.directory)
+
+
+def _note(durations: list[float], seconds: float) -> None:
+    """Keep a duration; where nobody takes them the older half goes."""
+    if len(durations) >= FSYNC_DURATIONS_MAX:
+        del durations[: FSYNC_DURATIONS_MAX // 2]
+    durations.append(seconds)
 
 
 def _take_back(fd: int, offset: int) -> None:

@@ -11,6 +11,10 @@ cdef class Method:
     cdef bint streaming
     cdef public uint64_t started, messages_received, messages_sent, bytes_received, bytes_sent
     cdef uint64_t codes[18]                # calls ended by gRPC code; 17 = any other number
+    cdef readonly dict client_versions     # calls begun by what the client says its API version is; None: nothing
+    cdef public object observe             # observe(seconds) is told how long each call took; None: nobody asks
+
+    cdef begin(self, Stream call)
 
 
 cdef class Endpoint:
@@ -57,6 +61,7 @@ cdef class Stream:
     cdef size_t header_bytes
     cdef bint is_post, is_grpc, bad_timeout, bad_header
     cdef double deadline_at                # 0: none
+    cdef double begun_at                   # 0: nobody asks how long it takes
     cdef Method method
     # Incoming messages.
     cdef readonly bytes message

@@ -27,6 +27,11 @@ class Method:
     messages_sent: int
     bytes_received: int
     bytes_sent: int
+    observe: Callable[[float], None] | None
+    @property
+    def client_versions(self) -> dict[bytes | None, int]:
+        """Calls begun, by the version that the client says it has."""
+
     @property
     def handled(self) -> dict[int, int]:
         """Calls ended, by gRPC code."""

@@ -28,6 +28,7 @@ It holds no etcd logic: texts and codes of refused calls are decided by `hooks` 
 """
 
 import collections
+from time import perf_counter
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject

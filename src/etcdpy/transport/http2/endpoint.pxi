@@ -1,6 +1,12 @@
 # Methods with their counters, and what all connections of one server or client share.
 
 
+cdef bytes CLIENT_VERSION_HEADER = b"client-api-version"
+cdef int CLIENT_VERSIONS_MAX = 32          # etcd has had seven
+cdef int VERSION_BYTES_MAX = 32
+cdef bytes OTHER_VERSION = b"other"
+
+
 cdef class Method:
     """What is counted for every method, and the handler behind it."""
 
@@ -8,6 +14,24 @@ cdef class Method:
     def handled(self):
         """Calls ended, by gRPC code (17 stands for numbers gRPC does not know)."""
         return {code: self.codes[code] for code in range(18) if self.codes[code]}
+
+    def __cinit__(self):
+        self.client_versions = {}
+
+    cdef begin(self, Stream call):
+        """Count a call that begins. What clients call their version is theirs to choose: only so many are told apart."""
+        cdef object version = None
+        self.started += 1
+        if call.header_list is not None:
+            version = call.metadata(CLIENT_VERSION_HEADER)
+        if version in self.client_versions:
+            self.client_versions[version] += 1
+        elif len(self.client_versions) < CLIENT_VERSIONS_MAX and (version is None or len(version) <= VERSION_BYTES_MAX):
+            self.client_versions[version] = 1
+        else:
+            self.client_versions[OTHER_VERSION] = self.client_versions.get(OTHER_VERSION, 0) + 1
+        if self.observe is not None:
+            call.begun_at = perf_counter()
 
 
 cdef class UnaryMethod(Method):

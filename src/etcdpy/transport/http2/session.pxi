@@ -397,7 +397,7 @@ cdef class Session:
                 return
         call.slot = True
         self.running += 1
-        call.method.started += 1
+        call.method.begin(call)
         try:
             call.method.handler(call)
         except EtcdError as error:
@@ -453,7 +453,7 @@ cdef class Session:
             return
         call.slot = True
         self.running += 1
-        call.method.started += 1
+        call.method.begin(call)
         try:
             call.handler = call.method.handler(call)
         finally:

@@ -264,6 +264,8 @@ cdef class Stream:
     cdef void count_end(self, int code):
         if self.method is not None:
             self.method.codes[code if 0 <= code < 17 else 17] += 1
+            if self.begun_at and self.method.observe is not None:
+                self.method.observe(perf_counter() - self.begun_at)
 
     cdef object inflated(self, bytes message, bint compressed):
         """Return the plain message, or None when the call has been ended instead."""

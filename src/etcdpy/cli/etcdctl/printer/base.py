@@ -13,6 +13,8 @@ from etcdpy.cli.etcdctl.exits import BAD_FEATURE, Exit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from google.protobuf.message import Message
+
     from etcdpy.pb import rpc_pb2 as rpc
 
 
@@ -137,6 +139,25 @@ class Printer:
         self._refuse()
 
     def snapshot_status(self, status: SnapshotStatus) -> None:
+        self._refuse()
+
+    def auth_change(self, text: str, response: Message) -> None:
+        """Say what was changed about users, roles or permissions."""
+        self._refuse()
+
+    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
+        self._refuse()
+
+    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
+        self._refuse()
+
+    def user_list(self, response: rpc.AuthUserListResponse) -> None:
+        self._refuse()
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self._refuse()
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from etcdpy.cli.etcdctl.go_text import format_duration, quote, quote_text
 from etcdpy.cli.etcdctl.printer.base import EndpointHash, EndpointHealth, EndpointStatus, Printer, SnapshotStatus
@@ -11,6 +11,9 @@ from etcdpy.cli.etcdctl.printer.base import EndpointHash, EndpointHealth, Endpoi
 if TYPE_CHECKING:
     from etcdpy.pb import kv_pb2 as kv
     from etcdpy.pb import rpc_pb2 as rpc
+
+
+PERMISSION_NAMES: Final = ("READ", "WRITE", "READWRITE")
 
 
 class FieldsPrinter(Printer):
@@ -139,6 +142,20 @@ class FieldsPrinter(Printer):
         self._field("Revision", status.revision)
         self._field("Keys", status.total_keys)
         self._field("Size", status.total_bytes)
+
+    def auth_change(self, text: str, response: Any) -> None:
+        self._header(response.header)
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self._header(response.header)
+        for permission in response.perm:
+            self.line(f'"PermType" :  {PERMISSION_NAMES[permission.permType]}')
+            self.line(f'"Key" : {quote(permission.key)}')
+            self.line(f'"RangeEnd" : {quote(permission.range_end)}')
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
+        self._header(response.header)
+        self.line(" ".join(['"Roles" :', *map(quote, response.roles)]))
 
     def _header(self, header: rpc.ResponseHeader) -> None:
         self._field("ClusterID", header.cluster_id)

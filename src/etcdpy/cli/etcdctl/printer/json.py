@@ -9,6 +9,7 @@ Fields that 3.5's structs do not have are left out.
 
 from __future__ import annotations
 
+import os
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,10 @@ _UNKNOWN_TO_3_5: Final = {
 }
 
 
+# Text in Go's structs, bytes in ours: they need not be UTF-8.
+_TEXTS: Final = ("AuthUserListResponse", "AuthUserGetResponse", "AuthRoleListResponse")
+
+
 def json_message(message: Message) -> str:
     """Return one message as Go writes the struct."""
     return "{" + ",".join(_members(message)) + "}"
@@ -43,7 +48,8 @@ def _members(message: Message) -> Iterable[str]:
         if name == "ResponseOp":
             yield f'"Response":{{"{field.name}":{_operation_answer(message, field.name)}}}'
         elif field.is_repeated:
-            yield f'"{field.name}":[{",".join(_value(item) for item in value)}]'
+            show = _text if name in _TEXTS else _value
+            yield f'"{field.name}":[{",".join(show(item) for item in value)}]'
         else:
             yield f'"{field.name}":{_value(value)}'
 
@@ -74,6 +80,10 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return json_string(value) if isinstance(value, str) else str(value)
+
+
+def _text(value: bytes) -> str:
+    return json_string(os.fsdecode(value))
 
 
 def json_bytes(value: bytes) -> str:
@@ -124,6 +134,24 @@ class JsonPrinter(Printer):
         self._message(response)
 
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
+        self._message(response)
+
+    def auth_change(self, text: str, response: Message) -> None:
+        self._message(response)
+
+    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
+        self._message(response)
+
+    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
+        self._message(response)
+
+    def user_list(self, response: rpc.AuthUserListResponse) -> None:
+        self._message(response)
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self._message(response)
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
         self._message(response)
 
     def watch(self, response: rpc.WatchResponse) -> None:

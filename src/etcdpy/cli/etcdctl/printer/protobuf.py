@@ -75,3 +75,21 @@ class ProtobufPrinter(Printer):
 
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
         self._message(response)
+
+    def auth_change(self, text: str, response: Message) -> None:
+        self._message(response)
+
+    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
+        self._message(response)
+
+    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
+        self._message(response)
+
+    def user_list(self, response: rpc.AuthUserListResponse) -> None:
+        self._message(response)
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self._message(response)
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
+        self._message(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etcdpy.cli.etcdctl.go_text import format_duration, hex_bytes, quote_text
 from etcdpy.cli.etcdctl.printer.base import (
@@ -15,10 +15,17 @@ from etcdpy.cli.etcdctl.printer.base import (
     SnapshotStatus,
     health_error_line,
 )
+from etcdpy.client.request import prefix_end
 
 if TYPE_CHECKING:
+    from etcdpy.pb import auth_pb2 as auth
     from etcdpy.pb import kv_pb2 as kv
     from etcdpy.pb import rpc_pb2 as rpc
+
+
+# Kinds of a permission: READ, WRITE, READWRITE.
+READING: Final = (0, 2)
+WRITING: Final = (1, 2)
 
 
 def lease_hex(lease_id: int) -> str:
@@ -151,6 +158,33 @@ class SimplePrinter(Printer):
 
         self.line(", ".join(snapshot_row(status)))
 
+    def auth_change(self, text: str, response: object) -> None:
+        self.line(text)
+
+    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
+        self.line(f"Authentication Status: {'true' if response.enabled else 'false'}")
+        self.line(f"AuthRevision: {response.authRevision}")
+
+    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
+        self.line(f"User: {name}")
+        self.line(b" ".join([b"Roles:", *response.roles]))
+
+    def user_list(self, response: rpc.AuthUserListResponse) -> None:
+        for user in response.users:
+            self.line(user)
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self.line(f"Role {name}")
+        for heading, kinds in (("KV Read:", READING), ("KV Write:", WRITING)):
+            self.line(heading)
+            for permission in response.perm:
+                if permission.permType in kinds:
+                    self.line(b"\t" + permitted_range(permission))
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
+        for role in response.roles:
+            self.line(role)
+
     def _pairs(self, pairs: Sequence[kv.KeyValue]) -> None:
         for pair in pairs:
             self._pair(pair)
@@ -160,6 +194,17 @@ class SimplePrinter(Printer):
         if not self.value_only:
             self.line(key)
         self.line(value)
+
+
+def permitted_range(permission: auth.Permission) -> bytes:
+    """Return the keys of a permission as `key` or `[from, to)`."""
+    key, end = permission.key, permission.range_end
+    if not end:
+        return key
+    if end == b"\0":
+        return b"[%s, <open ended>" % key
+    shown = b"[%s, %s)" % (key, end)
+    return shown + b" (prefix %s)" % key if prefix_end(key) == end else shown
 
 
 def alarm_text(alarm: rpc.AlarmMember) -> str:
