@@ -32,6 +32,7 @@ from etcdpy.embed.errors import MemberRemoved
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
+from etcdpy.embed.tls import MemberTls
 from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
 from etcdpy.server.loop import MemberLoop
 from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
@@ -63,6 +64,7 @@ class Etcd:
         self._grpc: GrpcServer | None = None
         self._peer_server: PeerServer | None = None
         self._node: Node | None = None
+        self._tls: MemberTls | None = None
         self._is_stopped = False
         self._previous_exception_handler: Any = None
         self._is_watching_callbacks = False
@@ -99,8 +101,10 @@ class Etcd:
     async def _start(self) -> None:
         config, log = self.config, self._log
         log_starting(log, config, member_initialized=config.has_wal)
-        identity = await decide_identity(config, log)
-        node = self._node = build_node(config, log, self._loop, identity)
+        tls = self._tls
+        assert tls is not None
+        identity = await decide_identity(config, log, tls.fetch)
+        node = self._node = build_node(config, log, self._loop, identity, tls)
         log_info(
             log,
             "starting etcd server",
@@ -183,6 +187,7 @@ class Etcd:
 
     def _bind(self) -> None:
         log_listeners(self._log, self.config)
+        self._tls = MemberTls(self.config, self._log, self._loop)
         urls = (
             *self.config.listen_client_urls,
             *self.config.listen_client_http_urls,
@@ -239,16 +244,19 @@ class Etcd:
         metrics = HttpServer(build_metrics_app(ops, self._log), loop=self._loop)
         self._http_servers = [clients, asked_by_peers, metrics]
         separate = bool(config.listen_client_http_urls)
+        tls, loop = self._tls, self._loop
+        assert tls is not None
         muxes: list[Mux] = []
-        for _ in config.listen_client_urls:
-            muxes.append(Mux(loop=self._loop, http2=grpc, http1=None if separate else clients))
-        for _ in config.listen_client_http_urls:
-            muxes.append(Mux(loop=self._loop, http2=None, http1=clients))
-        for _ in config.listen_peer_urls:
+        for url in config.listen_client_urls:
+            http1 = None if separate else clients
+            muxes.append(Mux(loop=loop, http2=grpc, http1=http1, tls=tls.client_server(url)))
+        for url in config.listen_client_http_urls:
+            muxes.append(Mux(loop=loop, http2=None, http1=clients, tls=tls.client_http_server(url)))
+        for url in config.listen_peer_urls:
             # Up to 3.5 the peer port serves gRPC too (facts 1.1).
-            muxes.append(Mux(loop=self._loop, http2=grpc, http1=peers))
-        for _ in config.listen_metrics_urls:
-            muxes.append(Mux(loop=self._loop, http2=None, http1=metrics))
+            muxes.append(Mux(loop=loop, http2=grpc, http1=peers, tls=tls.peer_server(url)))
+        for url in config.listen_metrics_urls:
+            muxes.append(Mux(loop=loop, http2=None, http1=metrics, tls=tls.metrics_server(url)))
         self._muxes = muxes
 
     def _build_client_http(self, ops: NodeOps, api: GrpcApi) -> HttpServer:
@@ -286,11 +294,11 @@ class Etcd:
             await listener.start()
         log_info(self._log, "ready to serve client requests")
         for url in (*config.listen_client_urls, *config.listen_client_http_urls):
-            log_info(
-                self._log,
-                "serving client traffic insecurely; this is strongly discouraged!",
-                address=parse_url(url).host,
-            )
+            if parse_url(url).scheme == "https":
+                text = "serving client traffic securely"
+            else:
+                text = "serving client traffic insecurely; this is strongly discouraged!"
+            log_info(self._log, text, address=parse_url(url).host)
 
     # -- stop
 
