@@ -25,11 +25,12 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from etcdpy.transport.tls.names import common_name
+
+_WantRead: Final = ssl.SSLWantReadError
 # A TLS record holds at most 16 KiB: with four at once the calls no longer matter.
 READ_BYTES: Final = 64 * 1024
 HANDSHAKE_SECONDS: Final = 10.0
-
-_WantRead: Final = ssl.SSLWantReadError
 
 
 class TlsRefused(Exception):
@@ -317,4 +318,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 return self._tls.context
             if name == "peercert":
                 return self._tls.getpeercert()
+            if name == "common_name":
+                certificate = self._tls.getpeercert()
+                return common_name(certificate) if certificate else default
         return default if self._raw is None else self._raw.get_extra_info(name, default)

@@ -16,8 +16,8 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
-# A handshake costs 0.3 ms of a processor: these are 20 ms of work, and memory of a few MiB.
-HANDSHAKES_MAX: Final = 64
+# A half-done handshake holds about 50 KiB: these are 13 MiB, and one second of four hundred clients who mean it.
+HANDSHAKES_MAX: Final = 256
 EVICTION_SECONDS: Final = 1.0
 # A connection that waits costs a file descriptor, which the mux counts; this is only a bound for the queue itself.
 SWEEPS_PER_EVICTION: Final = 4
