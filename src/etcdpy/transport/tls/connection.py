@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from etcdpy.transport.tls.names import common_name
+from etcdpy.transport.tls.reasons import handshake_reason
 
 _WantRead: Final = ssl.SSLWantReadError
 # A TLS record holds at most 16 KiB: with four at once the calls no longer matter.
@@ -73,6 +74,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._is_over = False  # The handshake, whatever came of it.
         self._is_closing = self._is_paused = self._is_reading_later = self._has_ended = False
         self._is_writing_paused = False
+        self._broken: ConnectionResetError | None = None  # Why we dropped the connection.
 
     # -- protocol, towards the socket
 
@@ -117,9 +119,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._end_handshake(exc or EOFError("EOF"))
         app, self._app = self._app, None
         if app is not None:
-            if exc is None and not self._is_closing and not self._has_ended:
-                exc = ConnectionResetError("the connection was cut")
-            app.connection_lost(exc)
+            app.connection_lost(exc or self._broken)
 
     # -- handshake
 
@@ -221,8 +221,9 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             pass
         except ssl.SSLZeroReturnError:
             self._on_end()
-        except ssl.SSLError:
-            # A record that is none, or one after the end: nothing that follows can be trusted.
+        except ssl.SSLError as error:
+            # An end that was not announced, or a record that is none: nothing that follows can be trusted.
+            self._broken = ConnectionResetError(handshake_reason(error))
             self._send()
             self.abort()
         self._send()
@@ -231,8 +232,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         """The other side will send no more."""
         if self._has_ended or self._app is None:
             return
-        # OpenSSL reports an end without close_notify in the same way: then our input has ended, too.
-        self._has_ended = not self._incoming.eof
+        self._has_ended = True
         if not self._app.eof_received():
             self.close()
 

@@ -57,7 +57,8 @@ class TlsServer:
     def connection(self, make_app: Callable[[], asyncio.Protocol]) -> TlsConnection:
         """Return the protocol of a connection that was just accepted."""
         accepted = _Accepted(self, make_app)
-        return TlsConnection(self._loop, accepted, is_server=True)
+        accepted.connection = TlsConnection(self._loop, accepted, is_server=True)
+        return accepted.connection
 
     def close(self) -> None:
         """Drop those that are still shaking hands."""
@@ -126,11 +127,10 @@ class _Accepted:
     def __init__(self, server: TlsServer, make_app: Callable[[], asyncio.Protocol]) -> None:
         self._server = server
         self._make_app = make_app
-        self._connection: TlsConnection | None = None
+        self.connection: TlsConnection | None = None
         server.unfinished.add(self)
 
     def begin(self, connection: TlsConnection, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        self._connection = connection
         return self._server.context().wrap_bio(incoming, outgoing, server_side=True)
 
     def may_shake(self, connection: TlsConnection) -> bool:
@@ -148,8 +148,8 @@ class _Accepted:
         self._server.log_refusal(connection, error)
 
     def drop(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
+        if self.connection is not None:
+            self.connection.abort()
 
     def _leave(self, connection: TlsConnection) -> None:
         self._server.unfinished.discard(self)
