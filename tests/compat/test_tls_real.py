@@ -347,3 +347,26 @@ def test_certificates_made_by_itself(tmp_path: Path, whose: str) -> None:
                 check=False,
             )
             assert done.stdout == "OK\n", done.stderr
+
+
+def test_what_etcdctls_say_of_files(tmp_path: Path) -> None:
+    """The same words, and the same exit code, from both; nobody is asked anything."""
+    authority = Authority(tmp_path, "ca")
+    pair, other, junk = authority.issue("pair"), authority.issue("other"), tmp_path / "junk"
+    junk.write_text("junk")
+    for flags in (
+        [f"--cert={pair.cert}"],
+        [f"--cert={pair.cert}", f"--key={other.key}"],
+        [f"--cert={junk}", f"--key={pair.key}"],
+        [f"--cert={pair.cert}", f"--key={junk}"],
+        [f"--cacert={tmp_path / 'nope'}"],
+        [f"--cacert={junk}", "--command-timeout=200ms", "--dial-timeout=200ms"],
+    ):
+        said = []
+        for binary in (ours_binary("etcdctl"), reference_binary("etcdctl")):
+            command = [str(binary), f"--endpoints=https://127.0.0.1:{free_port()}", *flags, "get", "a"]
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=clean_environment(), timeout=60, check=False
+            )
+            said.append((done.returncode, done.stderr.splitlines()[-1]))
+        assert said[0] == said[1], flags
