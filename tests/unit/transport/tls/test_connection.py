@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from etcdpy.transport.grpc import Call, GrpcServer, UnaryMethod
+from etcdpy.transport.grpc.channel import Channel
+from etcdpy.transport.tls import Credentials, HandshakeGate, TlsServer
 from etcdpy.transport.tls import connection as connection_module
-from tests.unit.transport.tls.secure import DEADLINE_SECONDS, Echo, Silent, secure, settings_of
+from tests.unit.transport.tls.secure import DEADLINE_SECONDS, LOG, Echo, Silent, secure, settings_of
 
 LARGE = bytes(range(256)) * 16_384  # 4 MiB
 
@@ -136,5 +139,59 @@ def test_the_other_sides_common_name(tmp_path: Path) -> None:
             assert made.served[0].transport.get_extra_info("peername")[0] == "127.0.0.1"
             assert made.served[0].transport.get_extra_info("nothing", 7) == 7
             client.transport.abort()
+
+    uvloop.run(scenario())
+
+
+class PausesAtOnce(Silent):
+    """Wants one piece, and then none until it says so."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.transport.pause_reading()
+
+
+def test_a_reader_may_pause_in_the_middle_of_what_has_come(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with secure(settings_of(tmp_path)) as made:
+            client = await made.client.connect("127.0.0.1", made.port, PausesAtOnce)
+            client.transport.write(LARGE)
+            await client.wait_received(1)
+
+            while len(client.received) < len(LARGE):
+                before = len(client.received)
+                client.transport.resume_reading()
+                await client.wait_received(before + 1)
+                assert len(client.received) - before <= 16 * 1024  # one record
+
+            assert client.received == LARGE
+            client.transport.abort()
+            await asyncio.wait_for(client.lost.wait(), DEADLINE_SECONDS)
+
+    uvloop.run(scenario())
+
+
+def test_a_call_knows_the_clients_common_name(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        names: list[bytes | None] = []
+
+        def who(call: Call) -> None:
+            names.append(call.peer_common_name())
+            call.respond(b"")
+
+        grpc = GrpcServer({b"/a.B/Who": UnaryMethod(who)}, loop=loop)
+        plain = await loop.create_server(grpc.connection, "127.0.0.1", 0)
+        credentials = Credentials(settings_of(tmp_path), LOG)
+        tls = TlsServer(credentials, HandshakeGate(loop), loop=loop, log=LOG, checks_addresses=False)
+        encrypted = await loop.create_server(lambda: tls.connection(grpc.connection), "127.0.0.1", 0)
+        for server, context in ((plain, None), (encrypted, credentials.client_context())):
+            channel = Channel(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", ssl_context=context)
+            assert await channel.unary(b"/a.B/Who", b"", timeout=DEADLINE_SECONDS) == b""
+            channel.close()
+            server.close()
+        grpc.abort()
+
+        assert names == [None, b"member"]
 
     uvloop.run(scenario())
