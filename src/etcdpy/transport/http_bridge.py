@@ -52,9 +52,7 @@ class BridgedGrpc:
 class HttpBridge:
     """Of one application."""
 
-    def __init__(
-        self, app: AsgiApp, *, loop: asyncio.AbstractEventLoop, body_bytes_max: int = BODY_BYTES_MAX
-    ) -> None:
+    def __init__(self, app: AsgiApp, *, loop: asyncio.AbstractEventLoop, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
         self._body_bytes_max = body_bytes_max
         self._loop = loop
