@@ -27,21 +27,23 @@ from etcdpy.embed.discovery_srv import find_cluster_in_dns
 from etcdpy.embed.errors import StartError
 from etcdpy.embed.initial_cluster import check_members, has_duplicate_url, pairs_text, parse_initial_cluster
 from etcdpy.server.bootstrap import Identity
+from etcdpy.server.compatible import Ask
 from etcdpy.server.founding import plan_members
 from etcdpy.server.joining import JoinRefused, is_bootstrapped, join
 from etcdpy.server.url_match import wait_difference
+from etcdpy.transport.peer_http import fetch
 
 Cluster = Mapping[str, tuple[str, ...]]
 
 
-async def decide_identity(config: Config, log: logging.Logger) -> Identity:
+async def decide_identity(config: Config, log: logging.Logger, ask: Ask = fetch) -> Identity:
     """Return who the member of `config` is. Raise StartError when it may be nobody; StorageError never."""
     if config.has_wal:
         return _of_restart(config, log)
     cluster = await _described_cluster(config, log)
     if config.initial_cluster_state == "existing":
-        return await _of_joining(config, cluster, log)
-    return await _of_founding(config, cluster, log)
+        return await _of_joining(config, cluster, log, ask)
+    return await _of_founding(config, cluster, log, ask)
 
 
 def _of_restart(config: Config, log: logging.Logger) -> Identity:
@@ -69,23 +71,23 @@ async def _described_cluster(config: Config, log: logging.Logger) -> Cluster:
     return parse_initial_cluster(config.initial_cluster)
 
 
-async def _of_joining(config: Config, cluster: Cluster, log: logging.Logger) -> Identity:
+async def _of_joining(config: Config, cluster: Cluster, log: logging.Logger, ask: Ask) -> Identity:
     check_members(config, cluster)
     if config.has_discovery_service:
         raise StartError("discovery URL should not be set when joining existing initial cluster")
     try:
-        joining = await join(plan_members(cluster, config.cluster_token), config.name, log)
+        joining = await join(plan_members(cluster, config.cluster_token), config.name, log, ask)
     except JoinRefused as error:
         raise StartError(str(error)) from None
     return dataclasses.replace(_identity(config, cluster), joining=joining, is_founder=False)
 
 
-async def _of_founding(config: Config, cluster: Cluster, log: logging.Logger) -> Identity:
+async def _of_founding(config: Config, cluster: Cluster, log: logging.Logger, ask: Ask) -> Identity:
     difference = await wait_difference(config.initial_advertise_peer_urls, cluster.get(config.name, ()))
     check_members(config, cluster, difference)
     identity = _identity(config, cluster)
     founding = identity.founding()
-    if await is_bootstrapped(founding.members, founding.member_id):
+    if await is_bootstrapped(founding.members, founding.member_id, ask):
         raise StartError(f"member {format_id(founding.member_id)} has already been bootstrapped")
     if not config.has_discovery_service:
         return identity

@@ -32,10 +32,12 @@ from etcdpy.embed.errors import MemberRemoved
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
+from etcdpy.embed.tls import MemberTls
 from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
 from etcdpy.server.loop import MemberLoop
 from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
 from etcdpy.transport.http1 import BODY_BYTES_MAX, HttpServer
+from etcdpy.transport.http_bridge import AsgiApp, BridgedGrpc, HttpBridge
 from etcdpy.transport.listener import Listener
 from etcdpy.transport.mux import Mux
 from etcdpy.transport.peer import PeerServer
@@ -63,6 +65,8 @@ class Etcd:
         self._grpc: GrpcServer | None = None
         self._peer_server: PeerServer | None = None
         self._node: Node | None = None
+        self._tls: MemberTls | None = None
+        self._bridges: list[HttpBridge] = []
         self._is_stopped = False
         self._previous_exception_handler: Any = None
         self._is_watching_callbacks = False
@@ -99,8 +103,10 @@ class Etcd:
     async def _start(self) -> None:
         config, log = self.config, self._log
         log_starting(log, config, member_initialized=config.has_wal)
-        identity = await decide_identity(config, log)
-        node = self._node = build_node(config, log, self._loop, identity)
+        tls = self._tls
+        assert tls is not None
+        identity = await decide_identity(config, log, tls.fetch)
+        node = self._node = build_node(config, log, self._loop, identity, tls)
         log_info(
             log,
             "starting etcd server",
@@ -183,6 +189,7 @@ class Etcd:
 
     def _bind(self) -> None:
         log_listeners(self._log, self.config)
+        self._tls = MemberTls(self.config, self._log, self._loop)
         urls = (
             *self.config.listen_client_urls,
             *self.config.listen_client_http_urls,
@@ -230,44 +237,62 @@ class Etcd:
         )
         node.service.cork = grpc.endpoint.cork
         node.service.flush = grpc.flush
-        clients = self._build_client_http(ops, api)
-        asked_by_peers = HttpServer(
-            build_peer_app(ops, format_id(node.cluster_id), node.questions.member_records, node.questions.routes()),
+        clients_app = self._client_app(ops, api)
+        clients = HttpServer(
+            clients_app,
             loop=self._loop,
+            body_bytes_max=self._client_body_bytes_max,
+            socket_prefixes=SOCKET_PREFIXES if config.enable_grpc_gateway else (),
         )
+        peers_app = build_peer_app(
+            ops, format_id(node.cluster_id), node.questions.member_records, node.questions.routes()
+        )
+        asked_by_peers = HttpServer(peers_app, loop=self._loop)
         peers = self._peer_server = PeerServer(node.peers.network, others=asked_by_peers)
         metrics = HttpServer(build_metrics_app(ops, self._log), loop=self._loop)
         self._http_servers = [clients, asked_by_peers, metrics]
         separate = bool(config.listen_client_http_urls)
+        tls, loop = self._tls, self._loop
+        assert tls is not None
         muxes: list[Mux] = []
-        for _ in config.listen_client_urls:
-            muxes.append(Mux(loop=self._loop, http2=grpc, http1=None if separate else clients))
-        for _ in config.listen_client_http_urls:
-            muxes.append(Mux(loop=self._loop, http2=None, http1=clients))
-        for _ in config.listen_peer_urls:
+        for url in config.listen_client_urls:
+            http1 = None if separate else clients
+            secure = tls.client_server(url)
+            # Without TLS requests by HTTP/2 that are no gRPC are refused, as in etcd.
+            http2 = grpc if secure is None or separate else BridgedGrpc(grpc, self._bridge(clients_app))
+            muxes.append(Mux(loop=loop, http2=http2, http1=http1, tls=secure))
+        for url in config.listen_client_http_urls:
+            muxes.append(Mux(loop=loop, http2=None, http1=clients, tls=tls.client_http_server(url)))
+        for url in config.listen_peer_urls:
             # Up to 3.5 the peer port serves gRPC too (facts 1.1).
-            muxes.append(Mux(loop=self._loop, http2=grpc, http1=peers))
-        for _ in config.listen_metrics_urls:
-            muxes.append(Mux(loop=self._loop, http2=None, http1=metrics))
+            secure = tls.peer_server(url)
+            http2 = grpc if secure is None else BridgedGrpc(grpc, self._bridge(peers_app))
+            muxes.append(Mux(loop=loop, http2=http2, http1=peers, tls=secure))
+        for url in config.listen_metrics_urls:
+            muxes.append(Mux(loop=loop, http2=None, http1=metrics, tls=tls.metrics_server(url)))
         self._muxes = muxes
 
-    def _build_client_http(self, ops: NodeOps, api: GrpcApi) -> HttpServer:
+    def _client_app(self, ops: NodeOps, api: GrpcApi) -> AsgiApp:
         config = self.config
         has_gateway = config.enable_grpc_gateway
         message_bytes_max = config.max_request_bytes + GRPC_OVERHEAD_BYTES
-        return HttpServer(
-            build_ops_app(
-                ops,
-                self._log,
-                origins=config.cors,
-                hosts=config.host_whitelist,
-                more_routes=gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else (),
-            ),
-            loop=self._loop,
-            # In base64 a message grows by a third, and JSON stands around it.
-            body_bytes_max=max(BODY_BYTES_MAX, 2 * message_bytes_max),
-            socket_prefixes=SOCKET_PREFIXES if has_gateway else (),
+        return build_ops_app(
+            ops,
+            self._log,
+            origins=config.cors,
+            hosts=config.host_whitelist,
+            more_routes=gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else (),
         )
+
+    @property
+    def _client_body_bytes_max(self) -> int:
+        """In base64 a message grows by a third, and JSON stands around it."""
+        return max(BODY_BYTES_MAX, 2 * (self.config.max_request_bytes + GRPC_OVERHEAD_BYTES))
+
+    def _bridge(self, app: AsgiApp) -> HttpBridge:
+        bridge = HttpBridge(app, loop=self._loop, body_bytes_max=self._client_body_bytes_max)
+        self._bridges.append(bridge)
+        return bridge
 
     async def _listen_to_peers(self) -> None:
         config = self.config
@@ -286,11 +311,11 @@ class Etcd:
             await listener.start()
         log_info(self._log, "ready to serve client requests")
         for url in (*config.listen_client_urls, *config.listen_client_http_urls):
-            log_info(
-                self._log,
-                "serving client traffic insecurely; this is strongly discouraged!",
-                address=parse_url(url).host,
-            )
+            if parse_url(url).scheme == "https":
+                text = "serving client traffic securely"
+            else:
+                text = "serving client traffic insecurely; this is strongly discouraged!"
+            log_info(self._log, text, address=parse_url(url).host)
 
     # -- stop
 
@@ -324,6 +349,8 @@ class Etcd:
         node.compactions.stop()
         await self._wait_quiet(node)
         await node.peers.close()
+        for bridge in self._bridges:
+            bridge.close()
         for server in self._http_servers:
             server.abort()
         if self._peer_server is not None:

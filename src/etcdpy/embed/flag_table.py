@@ -94,10 +94,10 @@ class Flag:
 
 
 _HTTP_ONLY = "`https`, `unix` and `unixs` URLs are refused."
-_TLS = "TLS comes later."
+_TLS = "TLS towards the discovery service comes later."
 _NO_PEERS = "One member has no peers."
 _V2 = "The v2 API comes later."
-_NO_TLS_DISCOVERY = "TLS comes later: `https` is refused."
+_NO_TLS_DISCOVERY = "`https` is refused: TLS towards the discovery service comes later."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
 _DISCOVERY_USER = "Users and roles come later."
 
@@ -149,29 +149,29 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("enable-v2", "bool", "false", CLUSTERING, LATER, "Serve the v2 API.", note=_V2),
     Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note=_V2),
     # --- Security
-    Flag("cert-file", "string", "", SECURITY, LATER, "Certificate shown to clients.", key=NO_KEY, note=_TLS),
-    Flag("key-file", "string", "", SECURITY, LATER, "Key of the certificate shown to clients.", key=NO_KEY, note=_TLS),
-    Flag("client-cert-file", "string", "", SECURITY, LATER, "Certificate used where this member is itself a client.", key=NO_KEY, note=_TLS),
-    Flag("client-key-file", "string", "", SECURITY, LATER, "Key of that certificate.", key=NO_KEY, note=_TLS),
-    Flag("client-cert-auth", "bool", "false", SECURITY, LATER, "Ask clients for certificates.", key=NO_KEY, note=_TLS),
-    Flag("client-crl-file", "string", "", SECURITY, LATER, "Revoked client certificates.", key=NO_KEY, note=_TLS),
-    Flag("client-cert-allowed-hostname", "string", "", SECURITY, LATER, "Host name that client certificates must bear.", key=NO_KEY, note=_TLS),
-    Flag("trusted-ca-file", "string", "", SECURITY, LATER, "Authorities that sign client certificates.", key=NO_KEY, note=_TLS),
-    Flag("auto-tls", "bool", "false", SECURITY, LATER, "Make a certificate for clients by itself.", key=NO_KEY, note=_TLS),
-    Flag("peer-cert-file", "string", "", SECURITY, LATER, "Certificate shown to peers.", key=NO_KEY, note=_TLS),
-    Flag("peer-key-file", "string", "", SECURITY, LATER, "Key of the certificate shown to peers.", key=NO_KEY, note=_TLS),
-    Flag("peer-client-cert-file", "string", "", SECURITY, LATER, "Certificate used towards other peers.", key=NO_KEY, note=_TLS),
-    Flag("peer-client-key-file", "string", "", SECURITY, LATER, "Key of that certificate.", key=NO_KEY, note=_TLS),
-    Flag("peer-client-cert-auth", "bool", "false", SECURITY, LATER, "Ask peers for certificates.", key=NO_KEY, note=_TLS),
-    Flag("peer-trusted-ca-file", "string", "", SECURITY, LATER, "Authorities that sign peer certificates.", key=NO_KEY, note=_TLS),
-    Flag("peer-cert-allowed-cn", "string", "", SECURITY, LATER, "Common name that peer certificates must bear.", key=NO_KEY, note=_TLS),
-    Flag("peer-cert-allowed-hostname", "string", "", SECURITY, LATER, "Host name that peer certificates must bear.", key=NO_KEY, note=_TLS),
-    Flag("peer-auto-tls", "bool", "false", SECURITY, LATER, "Make a certificate for peers by itself.", key=NO_KEY, note=_TLS),
-    Flag("self-signed-cert-validity", "uint", "1", SECURITY, HARMLESS, "Years for which certificates made by itself are valid.", "self_signed_cert_validity_years", note=_TLS),
-    Flag("peer-crl-file", "string", "", SECURITY, LATER, "Revoked peer certificates.", key=NO_KEY, note=_TLS),
-    Flag("cipher-suites", "cipher-suites", "", SECURITY, LATER, "Comma-separated cipher suites, by their IANA names.", note=_TLS),
-    Flag("tls-min-version", "string", "TLS1.2", SECURITY, HARMLESS, "Lowest version of TLS: TLS1.2 or TLS1.3.", note=_TLS),
-    Flag("tls-max-version", "string", "", SECURITY, HARMLESS, "Highest version of TLS; empty: the highest known.", note=_TLS),
+    Flag("cert-file", "string", "", SECURITY, WORKS, "Certificate shown to clients.", key=NO_KEY),
+    Flag("key-file", "string", "", SECURITY, WORKS, "Key of the certificate shown to clients.", key=NO_KEY),
+    Flag("client-cert-file", "string", "", SECURITY, WORKS, "Certificate used where this member is itself a client.", key=NO_KEY),
+    Flag("client-key-file", "string", "", SECURITY, WORKS, "Key of that certificate.", key=NO_KEY),
+    Flag("client-cert-auth", "bool", "false", SECURITY, WORKS, "Ask clients for certificates.", key=NO_KEY),
+    Flag("client-crl-file", "string", "", SECURITY, WORKS, "Revoked client certificates.", key=NO_KEY),
+    Flag("client-cert-allowed-hostname", "string", "", SECURITY, WORKS, "Host name that client certificates must bear.", key=NO_KEY),
+    Flag("trusted-ca-file", "string", "", SECURITY, WORKS, "Authorities that sign client certificates.", key=NO_KEY),
+    Flag("auto-tls", "bool", "false", SECURITY, WORKS, "Make a certificate for clients by itself.", key=NO_KEY),
+    Flag("peer-cert-file", "string", "", SECURITY, WORKS, "Certificate shown to peers.", key=NO_KEY),
+    Flag("peer-key-file", "string", "", SECURITY, WORKS, "Key of the certificate shown to peers.", key=NO_KEY),
+    Flag("peer-client-cert-file", "string", "", SECURITY, WORKS, "Certificate used towards other peers.", key=NO_KEY),
+    Flag("peer-client-key-file", "string", "", SECURITY, WORKS, "Key of that certificate.", key=NO_KEY),
+    Flag("peer-client-cert-auth", "bool", "false", SECURITY, WORKS, "Ask peers for certificates.", key=NO_KEY),
+    Flag("peer-trusted-ca-file", "string", "", SECURITY, WORKS, "Authorities that sign peer certificates.", key=NO_KEY),
+    Flag("peer-cert-allowed-cn", "string", "", SECURITY, WORKS, "Common name that peer certificates must bear.", key=NO_KEY),
+    Flag("peer-cert-allowed-hostname", "string", "", SECURITY, WORKS, "Host name that peer certificates must bear.", key=NO_KEY),
+    Flag("peer-auto-tls", "bool", "false", SECURITY, WORKS, "Make a certificate for peers by itself.", key=NO_KEY),
+    Flag("self-signed-cert-validity", "uint", "1", SECURITY, WORKS, "Years for which certificates made by itself are valid.", "self_signed_cert_validity_years"),
+    Flag("peer-crl-file", "string", "", SECURITY, WORKS, "Revoked peer certificates.", key=NO_KEY),
+    Flag("cipher-suites", "cipher-suites", "", SECURITY, WORKS, "Comma-separated cipher suites, by their IANA names."),
+    Flag("tls-min-version", "string", "TLS1.2", SECURITY, WORKS, "Lowest version of TLS: TLS1.2 or TLS1.3."),
+    Flag("tls-max-version", "string", "", SECURITY, WORKS, "Highest version of TLS; empty: the highest known."),
     Flag("cors", "urls-or-star", "*", SECURITY, WORKS, "Origins whose scripts may read our answers (empty or *: all)."),
     Flag("host-whitelist", "strings", "*", SECURITY, WORKS, "Host names under which HTTP clients may address us without TLS (empty or *: any)."),
     # --- Auth
@@ -211,7 +211,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("experimental-enable-lease-checkpoint-persist", "bool", "false", EXPERIMENTAL, WORKS, "Keep the replicated remaining time on disk."),
     Flag("experimental-compaction-batch-limit", "int", "1000", EXPERIMENTAL, WORKS, "Revisions that one step of a compaction deletes."),
     Flag("experimental-compaction-sleep-interval", "duration", "10ms", EXPERIMENTAL, WORKS, "Pause between two steps of a compaction."),
-    Flag("experimental-peer-skip-client-san-verification", "bool", "false", EXPERIMENTAL, LATER, "Do not compare peers' addresses with their certificates.", key="-", note=_TLS),
+    Flag("experimental-peer-skip-client-san-verification", "bool", "false", EXPERIMENTAL, WORKS, "Do not compare peers' addresses with their certificates.", key="-"),
     Flag("experimental-watch-progress-notify-interval", "duration", "10m", EXPERIMENTAL, WORKS, "Time between two progress notifications of an idle watch."),
     Flag("experimental-downgrade-check-time", "duration", "5s", EXPERIMENTAL, HARMLESS, "Time between two looks at a running downgrade.", note="Downgrades come with clusters of several members."),
     Flag("experimental-warning-apply-duration", "duration", "100ms", EXPERIMENTAL, HARMLESS, "Applying an entry for longer than this is worth a warning.", note="Entries are applied in batches and not timed one by one yet."),
@@ -235,7 +235,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("bootstrap-defrag-threshold-megabytes", "uint", "0", NEWER, HARMLESS, "Defragment at the start when that frees at least so much (0: never).", note="Not done at start; the store can be defragmented while it serves."),
     Flag("memory-mlock", "bool", "false", NEWER, LATER, "Lock the store in memory.", note="Memory locking comes later."),
     Flag("max-learners", "int", "1", NEWER, WORKS, "Most members without a vote."),
-    Flag("peer-skip-client-san-verification", "bool", "false", NEWER, LATER, "Do not compare peers' addresses with their certificates.", key=NO_KEY, note=_TLS),
+    Flag("peer-skip-client-san-verification", "bool", "false", NEWER, WORKS, "Do not compare peers' addresses with their certificates.", key=NO_KEY),
     Flag("log-format", "select", "json", NEWER, WORKS, "Shape of log lines; only 'json' exists here.", choices=("console", "json"), note="`console` is refused."),
     Flag("feature-gates", "string", "", NEWER, LATER, "Switches of 3.6, as name=true pairs.", note="We behave as 3.5, which has no gates."),
     Flag("enable-distributed-tracing", "bool", "false", NEWER, LATER, "Send traces to a collector.", note="Tracing comes later."),

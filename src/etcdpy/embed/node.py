@@ -22,6 +22,7 @@ from etcdpy.embed.config import Config
 from etcdpy.embed.node_files import fill_raft_storage, log_local_member, open_backend
 from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
+from etcdpy.embed.tls import MemberTls
 from etcdpy.raft.config import Config as RaftConfig
 from etcdpy.raft.rawnode import RawNode
 from etcdpy.server.apply_times import ApplyTimes
@@ -64,6 +65,7 @@ from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.watch.hub import WatchHub
 from etcdpy.storage.backend import Backend
+from etcdpy.transport.peer_http import fetch
 
 # etcd's gRPC overhead on top of --max-request-bytes: where a watch response is cut when fragments are wanted.
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
@@ -119,13 +121,18 @@ class Node:
 
 
 def build_node(
-    config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop, identity: Identity | None = None
+    config: Config,
+    log: logging.Logger,
+    loop: asyncio.AbstractEventLoop,
+    identity: Identity | None = None,
+    tls: MemberTls | None = None,
 ) -> Node:
     """Recover what the data directory holds and put a member together around it. Raise StorageError.
 
-    `identity` is what `decide_identity` found out; without it a new member founds a cluster of its own.
+    `identity` is what `decide_identity` found out; without it a new member founds a cluster of its own. Without `tls`
+    other members are reached without it.
     """
-    builder = _Builder(config, log, loop, identity or _identity(config))
+    builder = _Builder(config, log, loop, identity or _identity(config), tls)
     builder.open_files()
     builder.build_state()
     builder.build_member()
@@ -140,9 +147,15 @@ class _Builder:
     """Puts a node together, floor by floor; each step uses what the ones before it made."""
 
     def __init__(
-        self, config: Config, log: logging.Logger, loop: asyncio.AbstractEventLoop, identity: Identity
+        self,
+        config: Config,
+        log: logging.Logger,
+        loop: asyncio.AbstractEventLoop,
+        identity: Identity,
+        tls: MemberTls | None,
     ) -> None:
         self.config = config
+        self.tls = tls
         self.identity = identity
         self.log = log
         self.loop = loop
@@ -363,6 +376,7 @@ class _Builder:
             disk=self.disk,
             keeper=self.keeper,
             tasks=self.tasks,
+            connector=self.tls.connector() if self.tls is not None else None,
             on_removed=lambda: self.housekeeper.was_removed.set(),
             on_restored=self._on_restored,
             log=self.log,
@@ -424,6 +438,7 @@ class _Builder:
             maintenance=maintenance,
             reconfiguration=self.reconfiguration,
             versions=self.versions,
+            fetch=self.tls.fetch if self.tls is not None else fetch,
             mandate=self.mandate,
             catching_up=self.catching_up,
             tasks=self.tasks,

@@ -18,7 +18,7 @@ from etcdpy.pb import rpc_pb2
 from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.corruption import CorruptionChecks
 from etcdpy.server.corruption_monitor import CorruptionMonitor
-from etcdpy.server.leader_view import RosterView
+from etcdpy.server.leader_view import PeerFetch, RosterView
 from etcdpy.server.lease_forwarding import LeaseForwarding
 from etcdpy.server.lease_primary import LeasePrimary
 from etcdpy.server.maintenance import Maintenance
@@ -35,7 +35,6 @@ from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.hash_kv import KvHash
 from etcdpy.state.mvcc.store import Store
-from etcdpy.transport.peer_http import fetch
 
 
 class _OwnHasher:
@@ -78,6 +77,7 @@ class PeerServices:
         catching_up: CatchingUp,
         tasks: TaskOwner,
         clock: Callable[[], float],
+        fetch: PeerFetch,
         log: logging.Logger,
     ) -> None:
         self._config = config

@@ -21,6 +21,7 @@ from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.state_machine import StateMachine
 from etcdpy.storage.backend import Backend
 from etcdpy.transport.peer import Identity, PeerNetwork
+from etcdpy.transport.peer.world import Connector
 
 
 def build_peers(
@@ -38,6 +39,7 @@ def build_peers(
     tasks: TaskOwner,
     on_removed: Callable[[], None],
     on_restored: Callable[[], None],
+    connector: Connector | None,
     log: logging.Logger,
 ) -> Peers:
     """Put them together and give them to `driver`. They know nobody yet: `sync` tells them."""
@@ -56,6 +58,7 @@ def build_peers(
         snap_directory=str(snap_folder),
         logger=log,
         rng=random.Random(),
+        connector=connector,
     )
     sender = SnapshotSender(
         backend=backend,

@@ -27,7 +27,9 @@ def check_support(config: Config) -> None:
     for name in ("discovery", "discovery-proxy"):
         _check_discovery_scheme(name, getattr(config, BY_NAME[name].config_field))
     if any(endpoint.startswith(("https:", "unixs:")) for endpoint in config.discovery_endpoints):
-        raise NotSupportedYet("--discovery-endpoints with TLS are not supported yet: TLS comes later")
+        raise NotSupportedYet(
+            "--discovery-endpoints with TLS are not supported yet: TLS towards the discovery service comes later"
+        )
     for name in ("listen-peer-urls", "listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"):
         _check_schemes(name, getattr(config, BY_NAME[name].config_field))
 
@@ -43,13 +45,11 @@ def _check_schemes(name: str, urls: tuple[str, ...]) -> None:
         scheme = parse_url(text).scheme
         if scheme in SOCKET_SCHEMES:
             raise NotSupportedYet(f"--{name}={text} is not supported yet: sockets of the file system come later")
-        if scheme == "https":
-            raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS comes later")
 
 
 def _check_discovery_scheme(name: str, text: str) -> None:
     if text.startswith("https:"):
-        raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS comes later")
+        raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS towards the discovery service comes later")
 
 
 def changed_settings(config: Config) -> list[str]:

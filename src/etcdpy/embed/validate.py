@@ -16,6 +16,7 @@ from etcdpy.embed.config import Config
 from etcdpy.embed.errors import AdvertiseUrlsUnset, ConfigError, StartError
 from etcdpy.embed.initial_cluster import parse_initial_cluster
 from etcdpy.embed.urls import UrlError, check_bind_urls, check_host_urls, parse_url
+from etcdpy.transport.tls.ciphers import find_unknown_suite
 
 # Upstream's maxElectionMs: longer than any sane election.
 ELECTION_TIMEOUT_MS_MAX: Final = 50_000
@@ -117,12 +118,15 @@ def _check_tls_versions(config: Config) -> None:
 
 def check_start(config: Config) -> None:
     """Raise StartError when what the settings describe cannot be."""
+    unknown = find_unknown_suite(config.cipher_suites)
+    if unknown is not None:
+        raise StartError(f'unexpected TLS cipher suite "{unknown}"')
     for text in config.listen_peer_urls:
         url = parse_url(text)
-        if url.scheme == "https" and not (config.peer_cert_file and config.peer_key_file):
+        if url.scheme == "https" and not (config.peer_cert_file or config.peer_key_file or config.peer_auto_tls):
             raise StartError(f"cannot listen on TLS for {url.host}: KeyFile and CertFile are not presented")
     for text in (*config.listen_client_urls, *config.listen_client_http_urls):
-        if parse_url(text).scheme == "https" and not (config.cert_file and config.key_file):
+        if parse_url(text).scheme == "https" and not (config.cert_file or config.key_file or config.auto_tls):
             raise StartError(
                 f"TLS key/cert (--cert-file, --key-file) must be provided for client url {text} with HTTPS scheme"
             )

@@ -14,13 +14,13 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_warn
 from etcdpy.base.version import CLUSTER_VERSION
 from etcdpy.state.members import Member
-from etcdpy.transport.peer_http import fetch
+from etcdpy.transport.peer_http import HttpAnswer, fetch
 
 VERSION_PATH: Final = "/version"
 DOWNGRADE_PATH: Final = "/downgrade/enabled"
@@ -35,11 +35,17 @@ _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 Version = tuple[int, int, int]
 
 
-async def is_compatible(members: Sequence[Member], member_id: int, log: logging.Logger) -> bool:
+class Ask(Protocol):
+    """One GET request to another member: `transport.peer_http.fetch`, with TLS where it is wanted. Raises OSError."""
+
+    async def __call__(self, url: str, *, timeout_seconds: float | None) -> HttpAnswer: ...
+
+
+async def is_compatible(members: Sequence[Member], member_id: int, log: logging.Logger, ask: Ask = fetch) -> bool:
     """Return whether `member_id`, of our version, may join the others."""
     others = [member for member in members if member.id != member_id]
-    texts = [(member, await _ask_cluster_version(member, log)) for member in others]
-    lowest, highest = allowed_range(is_downgrading=await _ask_downgrade(others, log))
+    texts = [(member, await _ask_cluster_version(member, log, ask)) for member in others]
+    lowest, highest = allowed_range(is_downgrading=await _ask_downgrade(others, log, ask))
     found = False
     for member, text in texts:
         if text is None:
@@ -88,10 +94,10 @@ def _text(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-async def _ask_cluster_version(member: Member, log: logging.Logger) -> str | None:
+async def _ask_cluster_version(member: Member, log: logging.Logger, ask: Ask) -> str | None:
     """Return the cluster version that `member` tells; None when it does not answer."""
     for url in member.peer_urls:
-        body = await _ask(member, url + VERSION_PATH, log)
+        body = await _ask(member, url + VERSION_PATH, log, ask)
         if body is None:
             continue
         try:
@@ -103,11 +109,11 @@ async def _ask_cluster_version(member: Member, log: logging.Logger) -> str | Non
     return None
 
 
-async def _ask_downgrade(members: Sequence[Member], log: logging.Logger) -> bool:
+async def _ask_downgrade(members: Sequence[Member], log: logging.Logger, ask: Ask) -> bool:
     """Return whether the cluster is being downgraded. The first who answers knows: its answer is linearized."""
     for member in members:
         for url in member.peer_urls:
-            body = await _ask(member, url + DOWNGRADE_PATH, log)
+            body = await _ask(member, url + DOWNGRADE_PATH, log, ask)
             text = None if body is None else body.decode("latin-1")
             if text in _TRUE or text in _FALSE:
                 return text in _TRUE
@@ -118,9 +124,9 @@ async def _ask_downgrade(members: Sequence[Member], log: logging.Logger) -> bool
     return False
 
 
-async def _ask(member: Member, address: str, log: logging.Logger) -> bytes | None:
+async def _ask(member: Member, address: str, log: logging.Logger, ask: Ask) -> bytes | None:
     try:
-        return (await fetch(address, timeout_seconds=ASK_SECONDS_MAX)).body
+        return (await ask(address, timeout_seconds=ASK_SECONDS_MAX)).body
     except OSError as error:
         _warn(log, "failed to reach the peer URL", member, address, error)
         return None

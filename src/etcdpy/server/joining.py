@@ -18,7 +18,7 @@ from typing import Final
 
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_warn
-from etcdpy.server.compatible import is_compatible
+from etcdpy.server.compatible import Ask, is_compatible
 from etcdpy.server.url_match import wait_difference
 from etcdpy.state.members import Member
 from etcdpy.transport.peer_http import fetch
@@ -65,20 +65,20 @@ def _go_text(member: Member) -> str:
     )
 
 
-async def is_bootstrapped(members: Sequence[Member], member_id: int) -> bool:
+async def is_bootstrapped(members: Sequence[Member], member_id: int, ask: Ask = fetch) -> bool:
     """Return whether the others know `member_id` as a member that has published its client URLs."""
     try:
-        cluster = await _ask_for_cluster(_urls_of_others(members, member_id), FOUND_SECONDS_MAX, None)
+        cluster = await _ask_for_cluster(_urls_of_others(members, member_id), FOUND_SECONDS_MAX, None, ask)
     except JoinRefused:
         return False
     return any(member.id == member_id and member.client_urls for member in cluster.members)
 
 
-async def join(members: Sequence[Member], name: str, log: logging.Logger) -> Joining:
+async def join(members: Sequence[Member], name: str, log: logging.Logger, ask: Ask = fetch) -> Joining:
     """Return the place of the member `name` in the cluster that `members` describe. Raise JoinRefused."""
     own = next(member for member in members if member.name == name)
     try:
-        cluster = await _ask_for_cluster(_urls_of_others(members, own.id), JOIN_SECONDS_MAX, log)
+        cluster = await _ask_for_cluster(_urls_of_others(members, own.id), JOIN_SECONDS_MAX, log, ask)
     except JoinRefused as error:
         raise JoinRefused(f"cannot fetch cluster info from peer urls: {error}") from None
     try:
@@ -86,7 +86,7 @@ async def join(members: Sequence[Member], name: str, log: logging.Logger) -> Joi
     except JoinRefused as error:
         raise JoinRefused(f"error validating peerURLs {cluster}: {error}") from None
     member_id = next(member.id for member in known if member.name == name)
-    if not await is_compatible(known, member_id, log):
+    if not await is_compatible(known, member_id, log, ask):
         raise JoinRefused("incompatible with current running cluster")
     return Joining(member_id=member_id, cluster_id=cluster.cluster_id, members=known, remotes=cluster.members)
 
@@ -95,12 +95,14 @@ def _urls_of_others(members: Iterable[Member], member_id: int) -> list[str]:
     return sorted(url for member in members if member.id != member_id for url in member.peer_urls)
 
 
-async def _ask_for_cluster(urls: list[str], timeout_seconds: float, log: logging.Logger | None) -> RemoteCluster:
+async def _ask_for_cluster(
+    urls: list[str], timeout_seconds: float, log: logging.Logger | None, ask: Ask
+) -> RemoteCluster:
     """Return what the first of `urls` that answers knows. Raise JoinRefused. Without `log` failures are not told."""
     for url in urls:
         address = url + MEMBERS_PATH
         try:
-            answer = await fetch(address, timeout_seconds=timeout_seconds)
+            answer = await ask(address, timeout_seconds=timeout_seconds)
             # Whatever the status, as upstream: what cannot be read is no answer.
             members = _read_members(answer.body)
         except OSError as error:

@@ -1,7 +1,7 @@
 """One port, two protocols: the first bytes of a connection decide who serves it.
 
-    accepted > FirstBytes --- "PRI * HTTP/2.0" ---> the gRPC server's session
-                         \\--- anything else -----> the HTTP/1.1 server's protocol
+    accepted > (TLS handshake) > FirstBytes --- "PRI * HTTP/2.0" ---> the gRPC server's session
+                                           \\--- anything else -----> the HTTP/1.1 server's protocol
 
 Rules
   * Never more than the length of HTTP/2's preface is looked at; whatever was read is handed on with the decision.
@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import resource
 from typing import Final, Protocol
+
+from etcdpy.transport.tls import TlsServer
 
 PREFACE: Final = b"PRI * HTTP/2.0"
 FIRST_BYTES_SECONDS: Final = 120.0
@@ -50,12 +52,14 @@ class Mux:
         loop: asyncio.AbstractEventLoop,
         http2: ProtocolServer | None,
         http1: ProtocolServer | None,
+        tls: TlsServer | None = None,
         limit: int | None = None,
         first_bytes_seconds: float = FIRST_BYTES_SECONDS,
     ) -> None:
         self._loop = loop
         self._http2 = http2
         self._http1 = http1
+        self._tls = tls
         self._limit = connections_max() if limit is None else limit
         self._first_bytes_seconds = first_bytes_seconds
         self.undecided: set[FirstBytes] = set()
@@ -66,12 +70,13 @@ class Mux:
         if self.connection_count() >= self._limit:
             self.refused_count += 1
             return _Refused()
-        return FirstBytes(self)
+        return FirstBytes(self) if self._tls is None else self._tls.connection(lambda: FirstBytes(self))
 
     def connection_count(self) -> int:
         """Return how many connections are open, whoever serves them."""
         counts = [server.connection_count() for server in (self._http2, self._http1) if server is not None]
-        return len(self.undecided) + sum(counts)
+        handshakes = len(self._tls.unfinished) if self._tls is not None else 0
+        return handshakes + len(self.undecided) + sum(counts)
 
     def choose(self, seen: bytes) -> asyncio.Protocol | None:
         """Return who serves a connection that began with `seen`, or None: not known yet."""
@@ -88,6 +93,8 @@ class Mux:
 
     def close(self) -> None:
         """Close the connections that have not said who they are."""
+        if self._tls is not None:
+            self._tls.close()
         for connection in sorted(self.undecided, key=id):
             connection.give_up()
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
+
+from etcdpy.transport.tls import TlsClient
 
 # As much as our own server takes (transport.http1).
 HEAD_BYTES_MAX: Final = 64 * 1024
@@ -51,16 +52,16 @@ async def fetch(
     headers: Mapping[str, str] | None = None,
     timeout_seconds: float | None,
     body_bytes_max: int = BODY_BYTES_MAX,
-    ssl_context: ssl.SSLContext | None = None,
+    tls: TlsClient | None = None,
     proxy: str = "",
 ) -> HttpAnswer:
     """Send one request and return its answer, whatever its status. Raise OSError when there is none.
 
-    `https` needs `ssl_context`. `proxy` is the URL of an HTTP proxy to send a plain `http` request through. Without
+    `https` needs `tls`. `proxy` is the URL of an HTTP proxy to send a plain `http` request through. Without
     `timeout_seconds` the answer may come at any time: for waits that end when something happens.
     """
     target = _split(url)
-    if target.scheme == "https" and ssl_context is None:
+    if target.scheme == "https" and tls is None:
         raise HttpFailed(f"{method} {url}: TLS is not set up")
     if target.scheme == "https" and proxy:
         raise HttpFailed(f"{method} {url}: a proxy is only supported for http")
@@ -68,11 +69,7 @@ async def fetch(
     head = _head(target, method, body, headers or {}, is_proxied=bool(proxy))
     parser = _AnswerParser(body_bytes_max, has_body=method != "HEAD")
     async with asyncio.timeout(timeout_seconds):
-        reader, writer = await asyncio.open_connection(
-            server.hostname,
-            server.port or PORTS[server.scheme],
-            ssl=ssl_context if server.scheme == "https" else None,
-        )
+        reader, writer = await _connect(server, tls if server.scheme == "https" else None)
         try:
             writer.write(head + body)
             # Not drained before reading: who refuses a long body answers without reading it.
@@ -84,6 +81,24 @@ async def fetch(
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
     return parser.answer()
+
+
+async def _connect(server: SplitResult, tls: TlsClient | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = server.hostname or "", server.port or PORTS[server.scheme]
+    if tls is None:
+        return await asyncio.open_connection(host, port)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = await tls.connect(host, port, lambda: _KnowsTransport(reader, loop=loop))
+    return reader, asyncio.StreamWriter(protocol.transport, protocol, reader, loop)
+
+
+class _KnowsTransport(asyncio.StreamReaderProtocol):
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        super().connection_made(transport)
 
 
 def _split(url: str) -> SplitResult:

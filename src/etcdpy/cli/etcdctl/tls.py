@@ -11,10 +11,18 @@ def client_context(*, cert: str, key: str, authority: str, verify: bool) -> ssl.
     """Return a client's context; unusable files end the program with etcdctl's text."""
     if bool(cert) != bool(key):
         raise Exit(BAD_ARGS, f"KeyFile and CertFile must both be present[key: {key}, cert: {cert}]")
-    for path in (cert, key, authority):
-        _check_readable(path)
+    for path, kind in ((cert, "certificate"), (key, "key")):
+        if path and not _holds_pem(path):
+            raise Exit(BAD_ARGS, f"tls: failed to find any PEM data in {kind} input")
     try:
-        context = ssl.create_default_context(cafile=authority or None)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # As Go: a common name is no host name, and any certificate of the file ends a chain.
+        context.hostname_checks_common_name = False
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        if not authority:
+            context.load_default_certs()
+        elif _holds_pem(authority):  # otherwise nobody is trusted, as in etcdctl
+            context.load_verify_locations(authority)
         if cert:
             context.load_cert_chain(cert, key)
     except ssl.SSLError as error:
@@ -27,11 +35,9 @@ def client_context(*, cert: str, key: str, authority: str, verify: bool) -> ssl.
     return context
 
 
-def _check_readable(path: str) -> None:
-    if not path:
-        return
+def _holds_pem(path: str) -> bool:
     try:
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            return b"-----BEGIN " in file.read()
     except OSError as error:
         raise Exit(BAD_ARGS, f"open {path}: {(error.strerror or '').lower()}") from None

@@ -45,6 +45,9 @@ class Call(Protocol):
     def metadata(self, name: bytes) -> bytes | None:
         """Return the first value of a request header (lower case name), raw bytes: they need not be UTF-8."""
 
+    def peer_common_name(self) -> bytes | None:
+        """Return the common name in the client's certificate, where TLS is on and has verified one; otherwise None."""
+
     def respond(self, message: bytes | list[bytes]) -> None:
         """Answer a unary call: headers, one message (chunks are joined on their way out), status OK."""
 

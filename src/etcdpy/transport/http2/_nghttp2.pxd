@@ -60,6 +60,7 @@ cdef class Stream:
     cdef list header_list
     cdef size_t header_bytes
     cdef bint is_post, is_grpc, bad_timeout, bad_header
+    cdef readonly bint plain               # no gRPC: bytes go in and out as they are; Invariant: plain => streaming
     cdef double deadline_at                # 0: none
     cdef double begun_at                   # 0: nobody asks how long it takes
     cdef Method method
@@ -105,6 +106,7 @@ cdef class Stream:
     cdef public object user
     cdef object handler                    # StreamHandler
 
+    cdef int receive_plain(self, const uint8_t *data, size_t size) except -1
     cdef int receive(self, const uint8_t *data, size_t size) except -1
     cdef int begin_message(self) except -1
     cdef int fill_message(self, const uint8_t *data, size_t size) except -1
@@ -143,6 +145,8 @@ cdef class Session:
     cdef readonly Endpoint endpoint
     cdef readonly object transport
     cdef readonly str peer
+    cdef public object bridge              # open(call) for requests that are no gRPC; None: they are refused
+    cdef object certificate_name           # see peer_common_name; False: not looked at yet
     cdef PyObject *first_open              # streams nghttp2 knows, each holding one reference of ours
     cdef readonly long open_streams        # Invariant: length of first_open's list
     cdef readonly long running             # handlers that did not end, their streams open or not

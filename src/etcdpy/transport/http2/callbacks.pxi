@@ -71,12 +71,16 @@ cdef void take_request_field(Session session, Stream call, const uint8_t *name, 
         call.method = session.last_method
     elif name_size == 7 and same(name, b":method", 7):
         call.is_post = value_size == 4 and same(value, b"POST", 4)
+        if session.bridge is not None:
+            add_field(call, b":method", PyBytes_FromStringAndSize(<char *>value, value_size))
     elif name_size == 7 and same(name, b":scheme", 7):
         pass
     elif name_size == 2 and same(name, b"te", 2):
         pass
     elif name_size == 12 and same(name, b"content-type", 12):
         take_content_type(call, value, value_size)
+        if not call.is_grpc and session.bridge is not None:
+            add_field(call, b"content-type", PyBytes_FromStringAndSize(<char *>value, value_size))
     elif name_size == 12 and same(name, b"grpc-timeout", 12):
         take_timeout(call, value, value_size)
     elif name_size == 13 and same(name, b"grpc-encoding", 13):
@@ -233,6 +237,14 @@ cdef void message_frame(Session session, const nghttp2_frame *frame) noexcept:
 
 cdef void request_head(Session session, Stream call) noexcept:
     """All header fields of a request are here: is it gRPC, which method, by when?"""
+    if not call.is_grpc and session.bridge is not None and call.path is not None:
+        call.plain = True
+        call.streaming = True
+        call.method = None
+        call.encoding = None
+        call.deadline_at = 0
+        call.raise_event(EVENT_OPEN)
+        return
     if not call.is_post or not call.is_grpc or call.bad_timeout:
         call.ignoring = True
         call.closed = True
@@ -263,6 +275,11 @@ cdef int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *me
         session.ping_forgiven = True
         session.data_frames += 1
         session.window_updates = max(0, session.window_updates - WINDOW_UPDATES_PER_DATA)
+        if frame.hd.flags & FLAG_END_STREAM and session.endpoint.server:
+            # An answer without trailers, as below.
+            call = session.find(frame.hd.stream_id)
+            if call is not None and not call.remote_ended:
+                nghttp2_submit_rst_stream(h2, 0, frame.hd.stream_id, NO_ERROR)
     elif frame.hd.type == HEADERS:
         session.ping_forgiven = True
         if session.endpoint.server and frame.hd.flags & FLAG_END_STREAM:
@@ -345,6 +362,8 @@ cdef ssize_t on_read(nghttp2_session *h2, int32_t stream_id, uint8_t *buffer, si
         return done
     if call.finishing:
         flags[0] |= DATA_FLAG_EOF
+        if call.plain:
+            return done
         if session.endpoint.server:
             flags[0] |= DATA_FLAG_NO_END_STREAM
             call.submit_trailers()

@@ -10,6 +10,7 @@ cdef class Session:
         self.events = []
         self.postponed = []
         self.peer = ""
+        self.certificate_name = False
         self.writable = True
         self.made_at = monotonic()
         self.last_read = self.last_progress = self.glitch_at = self.made_at
@@ -26,6 +27,13 @@ cdef class Session:
     def alive(self):
         """Connected, and not on its way out."""
         return self.h2 != NULL and not self.closing and not self.doomed
+
+    def peer_common_name(self):
+        """The common name of the certificate that the other side showed and we verified, as bytes; None without one."""
+        if self.certificate_name is False:
+            found = self.transport.get_extra_info("common_name") if self.transport is not None else None
+            self.certificate_name = None if found is None else found.encode()
+        return self.certificate_name
 
     # ---- asyncio protocol
 
@@ -235,7 +243,9 @@ cdef class Session:
             at = call.next_open
             calls.append(call)
         for call in calls:
-            if not call.answered and not call.closed and call.path is not None:
+            if call.plain:
+                call.reset(CANCEL)
+            elif not call.answered and not call.closed and call.path is not None:
                 call.finish(code, text)
                 call.closed = True
 
@@ -453,9 +463,10 @@ cdef class Session:
             return
         call.slot = True
         self.running += 1
-        call.method.begin(call)
+        if call.method is not None:
+            call.method.begin(call)
         try:
-            call.handler = call.method.handler(call)
+            call.handler = self.bridge(call) if call.plain else call.method.handler(call)
         finally:
             if call.handler is None:
                 call.release_slot()
@@ -465,7 +476,7 @@ cdef class Session:
         cdef size_t size
         while call.inbox and not call.reading_paused and call.handler is not None:
             message, compressed = call.inbox.pop(0)
-            size = PyBytes_GET_SIZE(message) + 5
+            size = PyBytes_GET_SIZE(message) + (0 if call.plain else 5)
             if not call.gone:
                 call.unhold(size)
             if wants_more(call):

@@ -33,6 +33,10 @@ cdef class Stream:
                     return value
         return None
 
+    def peer_common_name(self):
+        """The common name in the client's verified certificate, as bytes; None where there is none."""
+        return self.session.peer_common_name()
+
     def headers(self):
         """All header fields without a slot of their own, in order."""
         return [] if self.header_list is None else list(self.header_list)
@@ -63,8 +67,26 @@ cdef class Stream:
 
     # ---- bytes coming in (from the DATA callback)
 
+    cdef int receive_plain(self, const uint8_t *data, size_t size) except -1:
+        """A piece of a body: delivered as it comes, the stream's window bounds what waits."""
+        if self.ignoring:
+            return 0
+        if self.inbox is None:
+            self.inbox = []
+        self.inbox.append((PyBytes_FromStringAndSize(<char *>data, size), False))
+        self.held += size
+        self.session.held_bytes += size
+        if self.session.held_bytes > self.session.endpoint.held_bytes_max:
+            self.ignoring = True
+            nghttp2_submit_rst_stream(self.session.h2, 0, self.id, REFUSED_STREAM)
+            return 0
+        self.raise_event(EVENT_MESSAGES)
+        return 0
+
     cdef int receive(self, const uint8_t *data, size_t size) except -1:
         cdef size_t part, had
+        if self.plain:
+            return self.receive_plain(data, size)
         while size:
             if self.ignoring:
                 return 0
@@ -330,6 +352,25 @@ cdef class Stream:
         self.submit_head()
         self.session.mark_dirty()
 
+    def start_plain(self, bytes status, fields):
+        """Answer a request that is no gRPC: its status and header fields; `write` and `finish` follow."""
+        cdef nghttp2_nv sent[64]
+        cdef nghttp2_data_provider provider
+        cdef int count = 1
+        if self.started or self.closed or not self.plain:
+            return
+        set_field(&sent[0], b":status", status)
+        for name, value in fields:
+            if count == 64:
+                break
+            set_field(&sent[count], <bytes?>name, <bytes?>value)
+            count += 1
+        self.started = True
+        provider.source.ptr = <void *>self
+        provider.read_callback = on_read
+        check_submit(nghttp2_submit_response(self.session.h2, self.id, sent, count, &provider))
+        self.session.mark_dirty()
+
     cpdef bint write(self, bytes message) except -1:
         """Queue one message; False: the queue is above the high mark, wait for on_drain (or the call is over)."""
         if self.closed or self.answered or self.finishing:
@@ -372,13 +413,13 @@ cdef class Stream:
         self.settle()
 
     cdef int queue_message(self, object message) except -1:
-        cdef size_t size = 5
+        cdef size_t size = 0 if self.plain else 5
         if type(message) is bytes:
             size += PyBytes_GET_SIZE(message)
         else:
             for part in <list?>message:
                 size += PyBytes_GET_SIZE(<bytes?>part)
-        if size - 5 > 0xFFFFFFFF:
+        if size > <size_t>0xFFFFFFFF + 5:
             raise InvariantError(f"a message of {size} bytes cannot be framed")
         if self.method is not None:
             self.method.messages_sent += 1
@@ -411,7 +452,7 @@ cdef class Stream:
         p[2] = (size >> 16) & 255
         p[3] = (size >> 8) & 255
         p[4] = size & 255
-        self.prefix_left = 5
+        self.prefix_left = 0 if self.plain else 5
         return 0
 
     cdef void next_chunk(self):

@@ -19,6 +19,9 @@ class FakeCall:
         self.is_reading = True
         self._metadata = metadata or {}
 
+    def peer_common_name(self) -> bytes | None:
+        return None
+
     def metadata(self, name: bytes) -> bytes | None:
         return self._metadata.get(name)
 

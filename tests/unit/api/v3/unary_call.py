@@ -40,6 +40,9 @@ class UnaryCall:
     def is_answered(self) -> bool:
         return self.response is not None or self.status is not None
 
+    def peer_common_name(self) -> bytes | None:
+        return None
+
     def metadata(self, name: bytes) -> bytes | None:
         return None
 
