@@ -260,7 +260,10 @@ class _Builder:
         self.metrics = MetricsSource(server_id=format_id(member_id))
         self.lessor.on_granted = self.metrics.lease_ttl_total.observe
         self.apply_times = self.driver.apply_times = ApplyTimes(
-            self.metrics.apply_duration_seconds, slow_seconds=config.warning_apply_duration_seconds, log=self.log
+            self.metrics.apply_duration_seconds,
+            self.applier,
+            slow_seconds=config.warning_apply_duration_seconds,
+            log=self.log,
         )
         self.request_ids = RequestIdGenerator(member_id, int(time.time() * 1000))
         self.service = Service(

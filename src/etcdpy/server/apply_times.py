@@ -7,7 +7,7 @@ request's name as its apply code spells it.
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, Protocol
 
 from etcdpy.base.log import Duration, log_warn
 from etcdpy.server.metrics_histogram import Histogram
@@ -47,15 +47,27 @@ OPERATIONS: Final = {
 }
 
 
+class Applied(Protocol):
+    """Who applies, and knows what it was."""
+
+    applied_kind: int
+    applied_method: bytes
+
+
 class ApplyTimes:
     """Durations by (kind, v2 method, whether it went well)."""
 
-    def __init__(self, histograms: Histograms, *, slow_seconds: float, log: logging.Logger) -> None:
+    def __init__(self, histograms: Histograms, applied: Applied, *, slow_seconds: float, log: logging.Logger) -> None:
+        self._applied = applied
         self._histograms = histograms  # the one that /metrics shows
         self._by_kind: dict[tuple[int, bytes, bool], Histogram] = {}
         self._slow_seconds = slow_seconds
         self._log = log
         self.slow_total = 0
+
+    def note(self, is_good: bool, seconds: float) -> None:
+        """Count the entry that was applied last (server.loop.Stopwatch)."""
+        self.add(self._applied.applied_kind, self._applied.applied_method, is_good, seconds)
 
     def add(self, kind: int, method: bytes, is_good: bool, seconds: float) -> None:
         """Count one entry. `kind` 0 held no request; `method` matters for v2 requests only."""

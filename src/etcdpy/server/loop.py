@@ -27,7 +27,6 @@ from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
 from etcdpy.raft.errors import ProposalDropped, RaftError
-from etcdpy.server.apply_times import ApplyTimes
 from etcdpy.server.disk import DiskThread
 from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.inline_sync import InlineSync
@@ -105,6 +104,13 @@ class Others(Protocol):
         """Make the snapshot of `write` our state, durably, hard state and all; then call `done`."""
 
 
+class Stopwatch(Protocol):
+    """Who wants to know how long entries take to apply."""
+
+    def note(self, is_good: bool, seconds: float, /) -> None:
+        """Take the time of the entry that was applied last."""
+
+
 class MemberLoop:
     """Owns the turn. Everything here runs on the event loop's thread, except the jobs given to `disk`."""
 
@@ -141,7 +147,7 @@ class MemberLoop:
         self._looks_again = False  # a timer will look whether the backend is still congested
         self._sync_here = InlineSync()
         self.has_failed = False
-        self.apply_times: ApplyTimes | None = None  # None: nobody wants to know
+        self.apply_times: Stopwatch | None = None  # None: nobody wants to know
 
     def start(self, consumer: Consumer) -> None:
         self._consumer = consumer
@@ -438,16 +444,17 @@ class MemberLoop:
     def _apply(self, apply: Apply) -> None:
         assert self._consumer is not None
         results: list[tuple[int, Result | None]] = []
-        applier, times, append = self._applier, self.apply_times, results.append
+        apply_entry, append = self._applier.apply_entry, results.append
+        times = self.apply_times
         began = self._stopwatch() if times is not None else 0.0
         for entry in apply.entries:
             if entry.type == ENTRY_NORMAL:
-                outcome = applier.apply_entry(entry)
+                outcome = apply_entry(entry)
                 append(outcome)
                 if times is not None:
                     ended = self._stopwatch()
                     is_good = not isinstance(outcome[1], EtcdError)
-                    times.add(applier.applied_kind, applier.applied_method, is_good, ended - began)
+                    times.note(is_good, ended - began)
                     began = ended
             else:
                 self._consumer.on_conf_change(entry)

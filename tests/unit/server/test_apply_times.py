@@ -11,10 +11,15 @@ from etcdpy.server.metrics_source import Histograms
 from etcdpy.state.apply import proposal as kinds
 
 
+class Last:
+    applied_kind = kinds.PUT
+    applied_method = b""
+
+
 def test_each_kind_and_outcome_has_a_child_of_its_own() -> None:
     shown: Histograms = {}
-    times = ApplyTimes(shown, slow_seconds=1, log=silent_logger())
-    times.add(kinds.PUT, b"", True, 0.5)
+    times = ApplyTimes(shown, Last(), slow_seconds=1, log=silent_logger())
+    times.note(True, 0.5)
     times.add(kinds.PUT, b"GET", True, 0.25)
     times.add(kinds.PUT, b"", False, 0.25)
     times.add(kinds.V2, b"PUT", True, 0.25)
@@ -42,7 +47,7 @@ def test_what_is_slow_is_counted_and_told() -> None:
 
     lines = Lines()
     log = logger_to(lines)
-    times = ApplyTimes({}, slow_seconds=0.1, log=log)
+    times = ApplyTimes({}, Last(), slow_seconds=0.1, log=log)
     times.add(kinds.TXN, b"", True, 0.1)
     times.add(kinds.TXN, b"", True, 0.25)
     close_logger(log)
