@@ -74,6 +74,7 @@ def _refresh_state(source: MetricsSource, node: Node) -> None:
     source.watcher_total = hub.watcher_count
     source.watch_stream_total = hub.stream_count
     source.slow_watcher_total = hub.unsynced_count
+    source.auth_revision = node.permissions.auth.revision
     source.lease_granted_total = lessor.granted_count
     source.lease_renewed_total = lessor.renewed_count
     source.lease_revoked_total = lessor.revoked_count
