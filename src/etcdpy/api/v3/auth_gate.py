@@ -52,9 +52,6 @@ RULES: Final = {
     b"/etcdserverpb.Maintenance/Snapshot": ROOT_UNTRANSLATED,
     b"/etcdserverpb.Maintenance/MoveLeader": ROOT,
     b"/etcdserverpb.Maintenance/Downgrade": ROOT,
-    # Refused here already, so that nobody can make us hash passwords for nothing.
-    b"/etcdserverpb.Auth/UserAdd": ROOT,
-    b"/etcdserverpb.Auth/UserChangePassword": ROOT,
 }
 UNTRANSLATED: Final[dict[type[EtcdError], str]] = {
     UserEmpty: "auth: user name is empty",
