@@ -72,7 +72,7 @@ class Player:
     def _take_token(self, user: bytes, answer: bytes) -> bytes:
         """Keep the token; return the answer with only the index of it, for the letters are random."""
         response = pb.AuthenticateResponse.FromString(answer)
-        token = response.token.encode() if isinstance(response.token, str) else response.token
+        token = response.token
         self.tokens[user] = token
         letters, _, index = token.partition(b".")
         assert len(letters) == 16 and letters.isalpha()
