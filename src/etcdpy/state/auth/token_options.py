@@ -111,10 +111,12 @@ def _load_keys(method: str, private: bytes, public: bytes) -> tuple[Any, Any]:
         raise TokenOptionsError("auth: missing key data")
     is_elliptic = method.startswith("ES")
     signing_key = _load_private(private, is_elliptic=is_elliptic) if private else None
-    verifying_key = _load_public(public, is_elliptic=is_elliptic) if public else signing_key.public_key()
-    if signing_key is not None and signing_key.public_key() != verifying_key:
+    verifying_key = _load_public(public, is_elliptic=is_elliptic) if public else None
+    if signing_key is None:
+        return None, verifying_key
+    if verifying_key is not None and signing_key.public_key() != verifying_key:
         raise TokenOptionsError("auth: public and private keys don't match")
-    return signing_key, verifying_key
+    return signing_key, signing_key.public_key()
 
 
 def _load_private(pem: bytes, *, is_elliptic: bool) -> Any:

@@ -64,7 +64,7 @@ def test_an_empty_permission_allows_nothing() -> None:
 def test_reading_and_writing_are_apart() -> None:
     grants = Grants(
         is_root=False,
-        permissions=[Permission(key=b"r"), Permission(key=b"w", permType=1), Permission(key=b"b", permType=2)],
+        permissions=[Permission(key=key, permType=kind) for key, kind in zip((b"r", b"w", b"b"), KINDS, strict=True)],
     )
 
     assert [grants.allow_read(key, b"") for key in (b"r", b"w", b"b")] == [True, False, True]
