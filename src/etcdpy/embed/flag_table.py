@@ -175,9 +175,9 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("cors", "urls-or-star", "*", SECURITY, WORKS, "Origins whose scripts may read our answers (empty or *: all)."),
     Flag("host-whitelist", "strings", "*", SECURITY, WORKS, "Host names under which HTTP clients may address us without TLS (empty or *: any)."),
     # --- Auth
-    Flag("auth-token", "string", "simple", AUTH, LATER, "Kind of token that users get, with its options: simple or jwt.", note="Users and roles come later."),
-    Flag("bcrypt-cost", "uint", "10", AUTH, HARMLESS, "Cost of the hashes of passwords, 4 to 31.", note="Users and roles come later."),
-    Flag("auth-token-ttl", "uint", "300", AUTH, HARMLESS, "Seconds for which a token is valid.", "auth_token_ttl_seconds", note="Users and roles come later."),
+    Flag("auth-token", "string", "simple", AUTH, WORKS, "Kind of token that users get, with its options: simple or jwt.", note="jwt: sign-method (RS, PS, ES or HS with 256, 384 or 512), pub-key, priv-key, ttl."),
+    Flag("bcrypt-cost", "uint", "10", AUTH, WORKS, "Cost of the hashes of passwords, 4 to 31."),
+    Flag("auth-token-ttl", "uint", "300", AUTH, WORKS, "Seconds for which a token is valid after it was last used.", "auth_token_ttl_seconds"),
     # --- Profiling and Monitoring
     Flag("enable-pprof", "bool", "false", MONITORING, LATER, "Serve profiles below /debug/pprof/.", note="Profiles come later."),
     Flag("metrics", "string", "basic", MONITORING, WORKS, "'extensive' adds a histogram of handling times per gRPC method."),

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etcdpy.api.v3.auth import AuthApi
+from etcdpy.api.v3.auth_gate import AuthGate
 from etcdpy.api.v3.cluster import ClusterApi
 from etcdpy.api.v3.dispatch import Dispatcher
 from etcdpy.api.v3.election import ElectionApi
 from etcdpy.api.v3.gates import Gates
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.api.v3.health import HealthApi
+from etcdpy.api.v3.identity import Identity
 from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.local import LocalMethods
 from etcdpy.api.v3.lock import LockApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
+from etcdpy.api.v3.stream_permission import StreamPermission
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
 from etcdpy.embed.urls import read_urls
@@ -65,14 +68,19 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     )
     dispatcher = Dispatcher(service, header, tasks)
     kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
-    lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer)
+    permissions = node.permissions
+    lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer, permissions)
     cluster = ClusterApi(service, dispatcher, header, node.roster, node.reconfiguration, read_urls)
     maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
     health = HealthApi()
-    auth = AuthApi()
+    auth = AuthApi(service, dispatcher, header, permissions.auth, node.passwords, node.log)
+    identity = Identity(permissions.auth, node.log)
+    permission = StreamPermission(identity, permissions)
     has_leader = lambda: member.leader_id != 0  # noqa: E731
-    watch = WatchApi(node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader)
-    keep_alive = LeaseKeepAliveApi(node.questions.renewer, header, has_leader=has_leader)
+    watch = WatchApi(
+        node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader, permission=permission
+    )
+    keep_alive = LeaseKeepAliveApi(node.questions.renewer, header, has_leader=has_leader, permission=permission)
     methods: Methods = {
         b"/etcdserverpb.KV/Range": UnaryMethod(kv.range),
         b"/etcdserverpb.KV/Put": UnaryMethod(kv.put),
@@ -97,14 +105,15 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
         b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
         b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
-        b"/etcdserverpb.Auth/Authenticate": UnaryMethod(auth.authenticate),
+        **_auth_methods(auth),
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
     }
     local = LocalMethods(methods)
     _add_queues(methods, local, tasks)
-    gates = Gates(methods, member)
+    gates = Gates(methods, member, AuthGate(permissions.auth, identity, progress=member, reader=service, tasks=tasks))
     gates.refresh()
+    permissions.auth.on_switch = gates.refresh
     return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates, local=local)
 
 
@@ -119,3 +128,25 @@ def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None
     methods[b"/v3electionpb.Election/Leader"] = StreamMethod(election.leader)
     methods[b"/v3electionpb.Election/Observe"] = StreamMethod(election.observe)
     methods[b"/v3electionpb.Election/Resign"] = StreamMethod(election.resign)
+
+
+def _auth_methods(auth: AuthApi) -> Methods:
+    return {
+        b"/etcdserverpb.Auth/AuthEnable": UnaryMethod(auth.auth_enable),
+        b"/etcdserverpb.Auth/AuthDisable": UnaryMethod(auth.auth_disable),
+        b"/etcdserverpb.Auth/AuthStatus": UnaryMethod(auth.auth_status),
+        b"/etcdserverpb.Auth/Authenticate": UnaryMethod(auth.authenticate),
+        b"/etcdserverpb.Auth/UserAdd": UnaryMethod(auth.user_add),
+        b"/etcdserverpb.Auth/UserGet": UnaryMethod(auth.user_get),
+        b"/etcdserverpb.Auth/UserList": UnaryMethod(auth.user_list),
+        b"/etcdserverpb.Auth/UserDelete": UnaryMethod(auth.user_delete),
+        b"/etcdserverpb.Auth/UserChangePassword": UnaryMethod(auth.user_change_password),
+        b"/etcdserverpb.Auth/UserGrantRole": UnaryMethod(auth.user_grant_role),
+        b"/etcdserverpb.Auth/UserRevokeRole": UnaryMethod(auth.user_revoke_role),
+        b"/etcdserverpb.Auth/RoleAdd": UnaryMethod(auth.role_add),
+        b"/etcdserverpb.Auth/RoleGet": UnaryMethod(auth.role_get),
+        b"/etcdserverpb.Auth/RoleList": UnaryMethod(auth.role_list),
+        b"/etcdserverpb.Auth/RoleDelete": UnaryMethod(auth.role_delete),
+        b"/etcdserverpb.Auth/RoleGrantPermission": UnaryMethod(auth.role_grant_permission),
+        b"/etcdserverpb.Auth/RoleRevokePermission": UnaryMethod(auth.role_revoke_permission),
+    }

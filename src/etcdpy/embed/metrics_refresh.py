@@ -15,8 +15,6 @@ from etcdpy.server.metrics_source import (
     Histograms,
     MetricsSource,
 )
-from etcdpy.state.auth.store import REVISION_KEY
-from etcdpy.storage.schema import buckets, meta
 from etcdpy.transport.peer.counters import Counters, Observation
 
 # What etcd calls the writes of the v2 store -> what our statistics call them.
@@ -74,11 +72,11 @@ def _refresh_state(source: MetricsSource, node: Node) -> None:
     source.watcher_total = hub.watcher_count
     source.watch_stream_total = hub.stream_count
     source.slow_watcher_total = hub.unsynced_count
+    source.auth_revision = node.permissions.auth.revision
     source.lease_granted_total = lessor.granted_count
     source.lease_renewed_total = lessor.renewed_count
     source.lease_revoked_total = lessor.revoked_count
     source.lease_expired_total = node.housekeeper.leases_expired
-    source.auth_revision = meta.decode_u64(node.backend.get(buckets.AUTH, REVISION_KEY)) or 1
 
 
 def _refresh_v2_store(source: MetricsSource, node: Node) -> None:

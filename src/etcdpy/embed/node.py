@@ -49,6 +49,7 @@ from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
+from etcdpy.server.passwords import Passwords
 from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
 from etcdpy.server.reconfiguration import Reconfiguration
@@ -60,6 +61,9 @@ from etcdpy.server.version_monitor import VersionMonitor
 from etcdpy.state.alarm import AlarmStore
 from etcdpy.state.apply.applier import Applier
 from etcdpy.state.apply.state_machine import StateMachine
+from etcdpy.state.auth import AuthStore
+from etcdpy.state.auth.checks import Permissions
+from etcdpy.state.auth.token_options import make_tokens
 from etcdpy.state.lease.lessor import Lessor, minimum_ttl_seconds
 from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.store import Store
@@ -83,6 +87,8 @@ class Node:
     backend: Backend
     store: Store
     lessor: Lessor
+    permissions: Permissions
+    passwords: Passwords
     alarms: AlarmStore
     roster: Roster
     hub: WatchHub
@@ -108,6 +114,7 @@ class Node:
 
     def close(self) -> None:
         """Put everything on disk and let go of the files. The loop has stopped driving by now."""
+        self.passwords.close()
         deferred = self.member.take_deferred() if not self.driver.has_failed else None
         self.disk.close()
         try:
@@ -205,7 +212,9 @@ class _Builder:
             roster=self.roster,
             v2store=recovered.v2store,
             backend=backend,
+            auth=self._make_auth(),
         )
+        self.passwords = Passwords(config.bcrypt_cost, self.log)
         self.machine = StateMachine(
             store=self.store,
             lessor=self.lessor,
@@ -222,6 +231,13 @@ class _Builder:
             progress_interval_seconds=config.watch_progress_notify_interval_seconds,
             random=random.Random(),
         )
+
+    def _make_auth(self) -> AuthStore:
+        config = self.config
+        tokens = make_tokens(
+            config.auth_token, ttl_seconds=config.auth_token_ttl_seconds, clock=self.loop.time, log=self.log
+        )
+        return AuthStore(self.backend, tokens)
 
     def build_member(self) -> None:
         config, recovered = self.config, self.recovered
@@ -277,6 +293,7 @@ class _Builder:
             member_id=member_id,
             request_bytes_max=config.max_request_bytes,
             timeout_seconds=config.request_timeout_seconds,
+            permissions=self.applier.permissions,
         )
         self.tasks = TaskOwner(on_failure=self.driver.fail)
         self.catching_up = CatchingUp(self.member)
@@ -460,6 +477,8 @@ class _Builder:
             backend=self.backend,
             store=self.store,
             lessor=self.lessor,
+            permissions=self.applier.permissions,
+            passwords=self.passwords,
             alarms=self.alarms,
             roster=self.roster,
             hub=self.hub,

@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import Final
 
 from etcdpy.base.duration import format_duration
+from etcdpy.base.log import silent_logger
 from etcdpy.embed.auto_compaction import MODES, read_auto_compaction
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import AdvertiseUrlsUnset, ConfigError, StartError
 from etcdpy.embed.initial_cluster import parse_initial_cluster
 from etcdpy.embed.urls import UrlError, check_bind_urls, check_host_urls, parse_url
+from etcdpy.state.auth.token_options import TokenOptionsError, make_tokens
 from etcdpy.transport.tls.ciphers import find_unknown_suite
 
 # Upstream's maxElectionMs: longer than any sane election.
@@ -133,3 +135,11 @@ def check_start(config: Config) -> None:
     if not config.is_discovered:
         parse_initial_cluster(config.initial_cluster)
     read_auto_compaction(config)
+    _check_auth_token(config.auth_token)
+
+
+def _check_auth_token(text: str) -> None:
+    try:
+        make_tokens(text, ttl_seconds=0, clock=lambda: 0.0, log=silent_logger())
+    except TokenOptionsError as error:
+        raise StartError(str(error)) from None

@@ -15,20 +15,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Final
 
+from etcdpy.state.apply.caller import Caller
+
 # With one round the reads that came meanwhile would wait for it to return before theirs sets out; with many, each
 # would be a round of heartbeats for a few reads.
 ROUNDS_UNANSWERED_MAX: Final = 2
 
 
 class Read:
-    """One waiting reader. `kind` and `request` as for proposals; READ_INDEX has no request."""
+    """One waiting reader. `kind`, `request` and `caller` as for proposals; READ_INDEX has no request."""
 
-    __slots__ = ("ticket", "kind", "request")
+    __slots__ = ("ticket", "kind", "request", "caller")
 
-    def __init__(self, ticket: int, kind: int, request: Any) -> None:
+    def __init__(self, ticket: int, kind: int, request: Any, caller: Caller | None = None) -> None:
         self.ticket = ticket
         self.kind = kind
         self.request = request
+        self.caller = caller
 
 
 class Round:

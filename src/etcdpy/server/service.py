@@ -6,6 +6,9 @@ A ticket is the caller's own number; it comes back with the answer, once. Answer
 object of the transport comes in here and nothing that goes out is bound to this process: a front end in another
 process could stand on the other side. Tickets below zero are the service's own: `call` awaits them.
 
+A caller is given with what clients ask while authentication is on. Permissions of what is proposed are checked where it
+is applied, those of reads here, when they are answered.
+
 What may be refused before anything is proposed: too large, too many in flight, no space (facts 1.4). A request that
 was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown.
 """
@@ -16,7 +19,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from etcdpy.base.errors import EtcdError, NoSpace, RequestTooLarge, RequestTooManyRequests, Stopped, Timeout
+from etcdpy.base.errors import (
+    AuthOldRevision,
+    EtcdError,
+    InvalidAuthToken,
+    NoSpace,
+    RequestTooLarge,
+    RequestTooManyRequests,
+    Stopped,
+    Timeout,
+)
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry
@@ -24,12 +36,15 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
-from etcdpy.server.sliced_reads import SlicedReads
+from etcdpy.server.sliced_reads import SlicedReads, Steps
 from etcdpy.server.timeouts import TimeoutReasons
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
+from etcdpy.state.apply.caller import NOBODY as NO_CALLER
+from etcdpy.state.apply.caller import Caller
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal, encode_v2_put
+from etcdpy.state.auth.checks import Permissions
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import TxnPlan
@@ -76,7 +91,9 @@ class Service:
         member_id: int,
         request_bytes_max: int,
         timeout_seconds: float,
+        permissions: Permissions | None = None,
     ) -> None:
+        """Without `permissions` everybody may read."""
         self._loop = loop
         self._driver = driver
         self._member = member
@@ -87,7 +104,9 @@ class Service:
         self._member_id = member_id
         self._request_bytes_max = request_bytes_max
         self._timeout_seconds = timeout_seconds
-        self._encode = InternalEncoder().encode
+        self._permissions = permissions
+        self._encoder = InternalEncoder()
+        self._encode = self._encoder.encode
         self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
         self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
         self._reads = ReadQueue()
@@ -111,14 +130,16 @@ class Service:
 
     # -- requests
 
-    def submit(self, ticket: int, kind: int, request: Any, body: bytes) -> None:
+    def submit(self, ticket: int, kind: int, request: Any, body: bytes, caller: Caller | None = None) -> None:
         """Propose a request; `body` is its serialized form. The answer, or the refusal, is delivered with `ticket`."""
         try:
-            self._propose(ticket, kind, request, body)
+            self._propose(ticket, kind, request, body, caller)
         except EtcdError as error:
             self._hand_out([(ticket, error)])
 
-    def _propose(self, ticket: int, kind: int, request: Any, body: bytes, *, as_leader: bool = False) -> None:
+    def _propose(
+        self, ticket: int, kind: int, request: Any, body: bytes, caller: Caller | None, *, as_leader: bool = False
+    ) -> None:
         member = self._member
         if self._is_stopped:
             raise Stopped
@@ -129,33 +150,41 @@ class Service:
                 self.raise_alarm(NOSPACE)
             raise NoSpace
         request_id = self._ids.next_id()
-        data = self._encode(kind, request_id, body)
+        if caller is None:
+            data, proposal = self._encode(kind, request_id, body), Proposal(kind, request_id, request)
+        else:
+            if not caller.is_valid:
+                raise InvalidAuthToken
+            data = self._encoder.encode_for(caller, kind, request_id, body)
+            proposal = Proposal(kind, request_id, request, caller)
         if len(data) > self._request_bytes_max:
             raise RequestTooLarge
         if ticket != NOBODY:
             self._waiting[request_id] = ticket
-        entry = Entry(0, 0, ENTRY_NORMAL, data, Proposal(kind, request_id, request))
+        entry = Entry(0, 0, ENTRY_NORMAL, data, proposal)
         if as_leader:
             self._driver.propose_as_leader(entry)
         else:
             self._driver.propose(entry)
 
-    def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest) -> None:
+    def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest, caller: Caller | None = None) -> None:
         """Read keys; linearizable unless the request says serializable."""
         if request.serializable:
-            self._serve([Read(ticket, kinds.RANGE, request)])
+            self._serve([Read(ticket, kinds.RANGE, request, caller)])
         else:
-            self._read(ticket, kinds.RANGE, request)
+            self._read(Read(ticket, kinds.RANGE, request, caller))
 
-    def submit_readonly_txn(self, ticket: int, plan: TxnPlan, *, serializable: bool) -> None:
+    def submit_readonly_txn(
+        self, ticket: int, plan: TxnPlan, *, serializable: bool, caller: Caller | None = None
+    ) -> None:
         """Run a transaction that writes nothing; it never enters the log."""
         if serializable:
-            self._serve([Read(ticket, kinds.TXN, plan)])
+            self._serve([Read(ticket, kinds.TXN, plan, caller)])
         else:
-            self._read(ticket, kinds.TXN, plan)
+            self._read(Read(ticket, kinds.TXN, plan, caller))
 
     def range_now(self, request: rpc_pb2.RangeRequest) -> Answer:
-        """Return what this member holds, which may be old. Raise EtcdError."""
+        """Return what this member holds, which may be old, for the member itself. Raise EtcdError."""
         return self._store.range(request)
 
     def propose_v2_put(self, path: str, value: str) -> asyncio.Future[Answer]:
@@ -168,7 +197,7 @@ class Service:
 
     def propose_unattended(self, kind: int, request: Any) -> None:
         """Propose something of the server's own; nobody waits for what becomes of it."""
-        self.submit(NOBODY, kind, request, request.SerializeToString())
+        self.submit(NOBODY, kind, request, request.SerializeToString(), self._own_caller())
 
     def raise_alarm(self, alarm: int) -> None:
         request = rpc_pb2.AlarmRequest(
@@ -180,17 +209,17 @@ class Service:
 
     # -- the async facade
 
-    async def call(self, kind: int, request: Any) -> Answer:
+    async def call(self, kind: int, request: Any, caller: Caller | None = None) -> Answer:
         """Propose `request` and wait for its answer. Raise EtcdError."""
         ticket, future = self._own_ticket()
-        self.submit(ticket, kind, request, request.SerializeToString())
+        self.submit(ticket, kind, request, request.SerializeToString(), caller)
         return await future
 
     async def call_as_leader(self, kind: int, request: Any) -> Answer:
         """Propose what only a leader may, unless another term has begun by then; otherwise as `call`."""
         ticket, future = self._own_ticket()
         try:
-            self._propose(ticket, kind, request, request.SerializeToString(), as_leader=True)
+            self._propose(ticket, kind, request, request.SerializeToString(), self._own_caller(), as_leader=True)
         except EtcdError as error:
             self._hand_out([(ticket, error)])
         return await future
@@ -198,8 +227,12 @@ class Service:
     async def wait_linearizable(self) -> Answer:
         """Wait until everything committed before this call is applied here. Raise EtcdError."""
         ticket, future = self._own_ticket()
-        self._read(ticket, READ_INDEX, None)
+        self._read(Read(ticket, READ_INDEX, None, None))
         return await future
+
+    def _own_caller(self) -> Caller | None:
+        """What the member itself proposes, it proposes as root."""
+        return None if self._permissions is None else self._permissions.auth.own_caller
 
     def _own_ticket(self) -> tuple[int, asyncio.Future[Answer]]:
         ticket = self._next_own_ticket
@@ -210,10 +243,10 @@ class Service:
 
     # -- reads
 
-    def _read(self, ticket: int, kind: int, request: Any) -> None:
+    def _read(self, read: Read) -> None:
         if self._is_stopped:
-            self._hand_out([(ticket, Stopped())])
-        elif self._reads.add(Read(ticket, kind, request)):
+            self._hand_out([(read.ticket, Stopped())])
+        elif self._reads.add(read):
             self._driver.schedule()
 
     def _serve(self, reads: list[Read]) -> None:
@@ -229,9 +262,11 @@ class Service:
     def _answer_read(self, read: Read) -> Result | None:
         store, request = self._store, read.request
         try:
+            if self._permissions is not None and self._permissions.auth.is_enabled and read.kind != READ_INDEX:
+                self._check_read(read)
             if read.kind == kinds.RANGE:
                 if request.range_end and store.is_large(request):
-                    self._sliced.start(read.ticket, store.range_steps(request))
+                    self._sliced.start(read.ticket, self._still_permitted(store.range_steps(request), read.caller))
                     return None
                 return store.range(request)
             if read.kind == kinds.TXN:
@@ -239,6 +274,21 @@ class Service:
             return Answer(store.current_revision, b"")
         except EtcdError as error:
             return error
+
+    def _check_read(self, read: Read) -> None:
+        assert self._permissions is not None
+        caller = NO_CALLER if read.caller is None else read.caller
+        if not caller.is_valid:
+            raise InvalidAuthToken
+        self._permissions.check_request(read.kind, read.request, caller)
+
+    def _still_permitted(self, steps: Steps, caller: Caller | None) -> Steps:
+        """Look at the revision once more after a read that took a while: what was permitted then may not be now."""
+        answer = yield from steps
+        if self._permissions is not None and caller is not None and caller.revision:
+            if caller.revision != self._permissions.auth.revision:
+                raise AuthOldRevision
+        return answer
 
     # -- what the loop tells (Consumer)
 

@@ -16,6 +16,7 @@ from etcdpy.base.errors import INTERNAL, EtcdError
 from etcdpy.server.service import Service
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.applier import Result
+from etcdpy.state.apply.caller import Caller
 from etcdpy.transport.grpc.call import Call
 
 # A larger answer goes down in two pieces: joining it would copy it once more.
@@ -36,7 +37,7 @@ class Dispatcher:
 
     def propose(self, call: Call, kind: int, request: Any, body: bytes) -> None:
         """Answer `call` with what comes of proposing `request`."""
-        self._service.submit(self.take_ticket(call), kind, request, body)
+        self._service.submit(self.take_ticket(call), kind, request, body, caller_of(call))
 
     def take_ticket(self, call: Call) -> int:
         ticket = self._next_ticket
@@ -71,6 +72,12 @@ class Dispatcher:
                 call.fail(error.code, error.text)
 
         self._tasks.start(wait_and_answer())
+
+
+def caller_of(call: Call) -> Caller | None:
+    """Return who calls; None while authentication is off (see api.v3.auth_gate)."""
+    user = call.user
+    return user if isinstance(user, Caller) else None
 
 
 def refuse(call: Call, error: EtcdError | DecodeError) -> None:

@@ -1,11 +1,12 @@
-"""What a member must refuse for what it is: a learner, or one without a leader.
+"""What a member must refuse for what it is: a learner, one without a leader, or one that asks who calls.
 
     voter with a leader    every method as it is: nothing is in the way of a call
     learner                serializable ranges, Status, and snapshots; the rest is for voters
     no leader              calls that ask for one (metadata `hasleader: true`) are told that there is none
+    authentication on      who calls is found out first (auth_gate)
 
-Both are rare, so the checks stand in the way of calls only while they apply: `refresh` puts them before the handlers,
-and takes them away again.
+The first two are rare, and the third is for some: so the checks stand in the way of calls only while they apply.
+`refresh` puts them before the handlers, and takes them away again.
 
 Source: upstream's api/v3rpc/interceptor.go.
 """
@@ -17,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 
+from etcdpy.api.v3.auth_gate import AuthGate
 from etcdpy.base.errors import NoLeader, NotSupportedForLearner
 from etcdpy.pb import rpc_pb2
 from etcdpy.transport.grpc.call import Call
@@ -42,25 +44,34 @@ class Standing(Protocol):
 class Gates:
     """The methods of one member, each open or with a guard before it."""
 
-    def __init__(self, methods: Mapping[bytes, UnaryMethod | StreamMethod], standing: Standing) -> None:
+    def __init__(
+        self, methods: Mapping[bytes, UnaryMethod | StreamMethod], standing: Standing, auth: AuthGate | None = None
+    ) -> None:
         self._standing = standing
+        self._auth = auth
         self._methods = methods
         self._open: dict[bytes, Handler] = {path: method.handler for path, method in methods.items()}
-        self._guarded: dict[bytes, Handler] = {path: self._guard(path, method) for path, method in methods.items()}
-        self._is_guarded = False
+        self._guards = (False, False)  # of the standing, of authentication
 
     def refresh(self) -> None:
-        """Who leads, or what this member is, may have changed."""
-        wants_guard = self._standing.is_learner or not self._standing.leader_id
-        if wants_guard == self._is_guarded:
+        """Who leads, what this member is, or whether authentication is on may have changed."""
+        has_fault = self._standing.is_learner or not self._standing.leader_id
+        guards = has_fault, self._auth is not None and self._auth.is_closed
+        if guards == self._guards:
             return
-        self._is_guarded = wants_guard
-        handlers = self._guarded if wants_guard else self._open
+        self._guards = guards
         for path, method in self._methods.items():
-            method.handler = handlers[path]
+            handler = self._open[path]
+            if guards[1]:
+                handler = self._guard_by_caller(path, method, handler)
+            method.handler = self._guard(path, method, handler) if has_fault else handler
 
-    def _guard(self, path: bytes, method: UnaryMethod | StreamMethod) -> Handler:
-        handler = method.handler
+    def _guard_by_caller(self, path: bytes, method: UnaryMethod | StreamMethod, handler: Handler) -> Handler:
+        assert self._auth is not None
+        is_stream = isinstance(method, StreamMethod)
+        return self._auth.guard_stream(path, handler) if is_stream else self._auth.guard_unary(path, handler)
+
+    def _guard(self, path: bytes, method: UnaryMethod | StreamMethod, handler: Handler) -> Handler:
         if isinstance(method, StreamMethod):
             return lambda call: self._open_stream(path, handler, call)
         return lambda call: self._handle(path, handler, call)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError
 
-from etcdpy.api.v3.dispatch import Dispatcher, refuse
+from etcdpy.api.v3.dispatch import Dispatcher, caller_of, refuse
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.base.errors import EtcdError
 from etcdpy.pb import rpc_pb2
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.service import Service
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import Caller
 from etcdpy.state.mvcc.txn import is_txn_readonly, is_txn_serializable
 from etcdpy.state.mvcc.validate import (
     check_delete_request,
@@ -61,7 +62,7 @@ class KvApi:
         try:
             request = _parse_range(call.message)
             check_range_request(request)
-            self._service.submit_range(self._dispatcher.take_ticket(call), request)
+            self._service.submit_range(self._dispatcher.take_ticket(call), request, caller_of(call))
         except (EtcdError, DecodeError) as error:
             refuse(call, error)
 
@@ -81,14 +82,15 @@ class KvApi:
             plan = check_txn_request(request, self._txn_ops_max)
             if is_txn_readonly(plan):
                 ticket = self._dispatcher.take_ticket(call)
-                self._service.submit_readonly_txn(ticket, plan, serializable=is_txn_serializable(plan))
+                serializable = is_txn_serializable(plan)
+                self._service.submit_readonly_txn(ticket, plan, serializable=serializable, caller=caller_of(call))
             else:
                 self._dispatcher.propose(call, kinds.TXN, plan, body)
         except (EtcdError, DecodeError) as error:
             refuse(call, error)
 
-    async def _compact_physically(self, request: rpc_pb2.CompactionRequest) -> bytes:
-        answer = await self._service.call(kinds.COMPACTION, request)
+    async def _compact_physically(self, request: rpc_pb2.CompactionRequest, caller: Caller | None) -> bytes:
+        answer = await self._service.call(kinds.COMPACTION, request, caller)
         await self._compactions.wait_finished()
         return self._header.complete(answer)
 
@@ -97,7 +99,7 @@ class KvApi:
             body = call.message
             request = _parse_compaction(body)
             if request.physical:
-                self._dispatcher.answer_later(call, self._compact_physically(request))
+                self._dispatcher.answer_later(call, self._compact_physically(request, caller_of(call)))
             else:
                 self._dispatcher.propose(call, kinds.COMPACTION, request, body)
         except (EtcdError, DecodeError) as error:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from etcdpy.api.v3.dispatch import Dispatcher, unary
+from etcdpy.api.v3.dispatch import Dispatcher, caller_of, unary
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.base.errors import LeaseNotFound
+from etcdpy.base.errors import AuthOldRevision, LeaseNotFound
 from etcdpy.base.ids import RequestIdGenerator
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import NOBODY, Caller
+from etcdpy.state.auth.checks import Permissions
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.transport.grpc.call import Call
 
@@ -38,7 +40,9 @@ class LeaseApi:
         request_ids: RequestIdGenerator,
         clock: Callable[[], float],
         describer: LeaseDescriber,
+        permissions: Permissions,
     ) -> None:
+        self._permissions = permissions
         self._dispatcher = dispatcher
         self._header = header
         self._lessor = lessor
@@ -62,14 +66,20 @@ class LeaseApi:
         self._dispatcher.propose(call, kinds.LEASE_REVOKE, request, call.message)
 
     def _time_to_live(self, call: Call, request: rpc_pb2.LeaseTimeToLiveRequest) -> None:
-        self._dispatcher.answer_later(call, self._describe(request))
+        self._dispatcher.answer_later(call, self._describe(request, caller_of(call) or NOBODY))
 
-    async def _describe(self, request: rpc_pb2.LeaseTimeToLiveRequest) -> bytes:
+    async def _describe(self, request: rpc_pb2.LeaseTimeToLiveRequest, caller: Caller) -> bytes:
+        revision = self._permissions.auth.revision
+        if request.keys:
+            self._permissions.check_lease_view(request.ID, caller)
         try:
             response = await self._describer.time_to_live(request)
         except LeaseNotFound:  # which is no error here
             response = rpc_pb2.LeaseTimeToLiveResponse(ID=request.ID, TTL=-1)
+        if request.keys and self._permissions.auth.is_enabled and revision != self._permissions.auth.revision:
+            raise AuthOldRevision  # what was permitted when we began may not be now
         return self._header.encode(0) + response.SerializeToString()
 
     def _leases(self, call: Call, request: rpc_pb2.LeaseLeasesRequest) -> None:
+        self._permissions.check_lease_list(caller_of(call) or NOBODY)
         call.respond(self._header.complete(self._lessor.leases()))

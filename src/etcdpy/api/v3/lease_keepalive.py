@@ -40,10 +40,32 @@ class Renewer(Protocol):
         """Renew a lease and call `answer` once, now or later, with its TTL or an error."""
 
 
+class RenewPermission(Protocol):
+    """Who may renew what."""
+
+    def check_renew(self, call: Call, lease_id: int) -> None:
+        """Raise EtcdError to refuse."""
+
+
+class AllPermitted:
+    """While authentication is off."""
+
+    def check_renew(self, call: Call, lease_id: int) -> None:
+        """Nothing is refused."""
+
+
 class LeaseKeepAliveApi:
     """All keep-alive calls of one member."""
 
-    def __init__(self, renewer: Renewer, header: HeaderEncoder, *, has_leader: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        renewer: Renewer,
+        header: HeaderEncoder,
+        *,
+        has_leader: Callable[[], bool],
+        permission: RenewPermission | None = None,
+    ) -> None:
+        self._permission = permission or AllPermitted()
         self._renewer = renewer
         self._header = header
         self._has_leader = has_leader
@@ -54,7 +76,9 @@ class LeaseKeepAliveApi:
         requires_leader = call.metadata(b"hasleader") == b"true"
         if requires_leader and not self._has_leader():
             raise NoLeader
-        handler = KeepAliveCall(call, self._renewer, self._header, self._calls, requires_leader=requires_leader)
+        handler = KeepAliveCall(
+            call, self._renewer, self._header, self._calls, self._permission, requires_leader=requires_leader
+        )
         self._calls[handler] = None
         return handler
 
@@ -90,6 +114,7 @@ class KeepAliveCall:
         "_renewer",
         "_header",
         "_open_calls",
+        "_permission",
         "_waiting",
         "_has_room",
         "_is_paused",
@@ -103,6 +128,7 @@ class KeepAliveCall:
         renewer: Renewer,
         header: HeaderEncoder,
         open_calls: dict[KeepAliveCall, None],
+        permission: RenewPermission,
         *,
         requires_leader: bool,
     ) -> None:
@@ -111,6 +137,7 @@ class KeepAliveCall:
         self._renewer = renewer
         self._header = header
         self._open_calls = open_calls
+        self._permission = permission
         self._waiting: deque[_Renewal] = deque()  # Invariant: in order of the requests.
         self._has_room = True  # the transport takes more
         self._is_paused = False
@@ -132,7 +159,12 @@ class KeepAliveCall:
             renewal.result = result
             self._send_ready()
 
-        self._renewer.renew(lease_id, answer)
+        try:
+            self._permission.check_renew(self._call, lease_id)
+        except EtcdError as error:
+            answer(error)
+        else:
+            self._renewer.renew(lease_id, answer)
         self._regulate()
 
     def on_end(self) -> None:

@@ -1,7 +1,7 @@
 """Apply: the one place where entries of the log become state.
 
-    entry  ->  corrupt guard  ->  space guard  ->  kv, lease, alarm, v2     ->  result
-                                                   then: consistent index moves, once
+    entry  ->  corrupt guard  ->  space guard  ->  permissions  ->  kv, lease, alarm, users, v2     ->  result
+                                                                    then: consistent index moves, once
 
 Rules
   * Same entries, same state, on every member: nothing local (size, clock, load) changes what an entry writes.
@@ -25,11 +25,13 @@ from etcdpy.pb import raft_pb2, rpc_pb2
 from etcdpy.pb.raft_values import ENTRY_CONF_CHANGE, ENTRY_NORMAL, Entry, Snapshot
 from etcdpy.state.alarm import CORRUPT, NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import Caller
 from etcdpy.state.apply.cost import txn_cost
 from etcdpy.state.apply.membership import TakeIntoUse, apply_change
 from etcdpy.state.apply.membership import apply_request as apply_membership_request
 from etcdpy.state.apply.proposal import Proposal, decode_entry_data
 from etcdpy.state.auth import AuthStore
+from etcdpy.state.auth.checks import Permissions
 from etcdpy.state.lease.lessor import Lessor
 from etcdpy.state.members import MembershipChange, Roster
 from etcdpy.state.mvcc.answer import Answer
@@ -61,21 +63,31 @@ class Applier:
     """Applies normal entries in order. Configuration changes pass through `server.member`, which asks raft first."""
 
     def __init__(
-        self, *, store: Store, lessor: Lessor, alarms: AlarmStore, roster: Roster, v2store: V2Store, backend: Backend
+        self,
+        *,
+        store: Store,
+        lessor: Lessor,
+        alarms: AlarmStore,
+        roster: Roster,
+        v2store: V2Store,
+        backend: Backend,
+        auth: AuthStore | None = None,
     ) -> None:
+        """Without `auth` there are no tokens: nobody can log in here."""
         self._store = store
         self._lessor = lessor
         self._alarms = alarms
         self._roster = roster
         self._v2store = v2store
         self._backend = backend
-        self._auth = AuthStore(backend)
+        self.auth = AuthStore(backend) if auth is None else auth
+        self.permissions = Permissions(self.auth, lessor)
         self._consistent_index = backend.consistent_index  # Invariant: never goes back.
         self._term = backend.term
         # Of the entry given last, for who measures: its kind (0: it held no request), and of a v2 request the method.
         self.applied_kind = 0
         self.applied_method = b""
-        self.guarded = False  # an alarm is raised: every request passes the guards
+        self.guarded = False  # an alarm is raised, or authentication is on: every request passes the guards
         self._refresh_guards()
 
     def restored(self, snapshot: Snapshot) -> None:
@@ -85,6 +97,7 @@ class Applier:
             backend.end_entry(snapshot.index, snapshot.term)
         self._consistent_index = backend.consistent_index
         self._term = snapshot.term
+        self.auth.recover()
         self._refresh_guards()
 
     @property
@@ -127,7 +140,7 @@ class Applier:
                 if proposal.kind == kinds.PUT and not self.guarded:  # most of all entries: one call less
                     result = self._store.apply_put(proposal.request)
                 else:
-                    result = self._dispatch(proposal.kind, proposal.request)
+                    result = self._dispatch(proposal.kind, proposal.request, proposal.caller, index)
             except EtcdError as error:
                 result = error
         if is_new:
@@ -155,9 +168,11 @@ class Applier:
 
     # -- the ladder
 
-    def _dispatch(self, kind: int, request: Any) -> Result:
+    def _dispatch(self, kind: int, request: Any, caller: Caller, index: int) -> Result:
         if self.guarded:
             self._check_guards(kind, request)
+            if self.auth.is_enabled:
+                self.permissions.check_request(kind, request, caller)
         if kind == kinds.PUT:
             return self._store.apply_put(request)
         if kind == kinds.TXN:
@@ -177,8 +192,9 @@ class Applier:
         if kind == kinds.RANGE:
             return self._store.range(request)
         if kinds.AUTH_ENABLE <= kind <= kinds.AUTH_ROLE_REVOKE_PERMISSION:
-            self._auth.apply(kind, request)
-            return Answer(self._store.current_revision, b"")
+            body = self.auth.apply(kind, request, caller, index)
+            self._refresh_guards()
+            return Answer(self._store.current_revision, body)
         raise InvariantError(f"a request of kind {kind} reached apply, which knows no such kind")
 
     def _check_guards(self, kind: int, request: Any) -> None:
@@ -206,7 +222,7 @@ class Applier:
         return Answer(self._store.current_revision, response.SerializeToString())
 
     def _refresh_guards(self) -> None:
-        self.guarded = self._alarms.is_raised(CORRUPT) or self._alarms.is_raised(NOSPACE)
+        self.guarded = self.auth.is_enabled or self._alarms.is_raised(CORRUPT) or self._alarms.is_raised(NOSPACE)
 
     # -- what 3.5 members publish by v2 requests
 

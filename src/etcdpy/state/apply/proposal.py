@@ -25,6 +25,7 @@ from google.protobuf.message_factory import GetMessageClass
 from etcdpy.base.invariant import InvariantError
 from etcdpy.base.varint import LAST_GROUPS, MORE_GROUPS, decode_varint, encode_varint
 from etcdpy.pb import etcdserver_pb2, raft_internal_pb2, rpc_pb2
+from etcdpy.state.apply.caller import NOBODY, Caller
 
 # Kinds are field numbers of InternalRaftRequest.
 V2: Final = 2
@@ -74,22 +75,24 @@ REQUEST_TYPES: Final[dict[int, type[Message]]] = {
 _NAMES: Final = {
     field.number: field.name for field in raft_internal_pb2.InternalRaftRequest.DESCRIPTOR.fields if field.number > 2
 }
-_TAGS: Final = {kind: encode_varint(kind << 3 | 2) for kind in REQUEST_TYPES}
+_TAGS: Final = {kind: encode_varint(kind << 3 | 2) for kind in _NAMES if kind != 100}
 _HEADER_TAG: Final = encode_varint(100 << 3 | 2)
 
 
 class Proposal:
     """One request on its way through the log.
 
-    `request` is a message of `REQUEST_TYPES[kind]` or a v2 Request; a transaction's is the TxnPlan it was read into.
+    `request` is a message of `REQUEST_TYPES[kind]`, of one about users and roles, or a v2 Request; a transaction's is
+    the TxnPlan it was read into.
     """
 
-    __slots__ = ("kind", "request_id", "request")
+    __slots__ = ("kind", "request_id", "request", "caller")
 
-    def __init__(self, kind: int, request_id: int, request: Any) -> None:
+    def __init__(self, kind: int, request_id: int, request: Any, caller: Caller = NOBODY) -> None:
         self.kind = kind
         self.request_id = request_id
         self.request = request
+        self.caller = caller
 
 
 class InternalEncoder:
@@ -119,6 +122,13 @@ class InternalEncoder:
                 self._upper_bytes,
             )
         )
+
+    def encode_for(self, caller: Caller, kind: int, request_id: int, body: bytes) -> bytes:
+        """As `encode`, with the caller in the header: while authentication is on."""
+        header = raft_internal_pb2.RequestHeader(
+            ID=request_id, username=caller.username, auth_revision=caller.revision
+        ).SerializeToString()
+        return b"".join((_TAGS[kind], encode_varint(len(body)), body, _HEADER_TAG, encode_varint(len(header)), header))
 
     def _remember(self, upper: int) -> None:
         if upper == 0:
@@ -162,8 +172,13 @@ def decode_entry_data(data: bytes) -> Proposal:
         if field.number == V2:
             return Proposal(V2, value.ID, value)
         if field.name in _KIND_BY_NAME:
-            return Proposal(_KIND_BY_NAME[field.name], internal.header.ID or internal.ID, value)
+            request_id = internal.header.ID or internal.ID
+            return Proposal(_KIND_BY_NAME[field.name], request_id, value, _caller_of(internal.header))
     return _decode_v2(data)
+
+
+def _caller_of(header: Any) -> Caller:
+    return Caller(header.username, header.auth_revision) if header.auth_revision else NOBODY
 
 
 _KIND_BY_NAME: Final = {name: number for number, name in _NAMES.items() if name not in ("header", "ID")}
@@ -196,7 +211,9 @@ def _decode_apart(data: bytes) -> Proposal | None:
     if not found or V2 in found:
         return None
     kind = min(found)
-    return Proposal(kind, (header.ID if header is not None else 0) or request_id, found[kind])
+    if header is None:
+        return Proposal(kind, request_id, found[kind])
+    return Proposal(kind, header.ID or request_id, found[kind], _caller_of(header))
 
 
 _ID: Final = 1

@@ -16,7 +16,7 @@ Upstream: lease/lessor.go.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
@@ -296,6 +296,12 @@ class Lessor:
         """Return the keys of a lease, sorted; none if it is not there."""
         lease = self._leases.get(lease_id)
         return sorted(lease.keys) if lease is not None else []
+
+    def attachments(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (lease id, key) of all that hangs together, in no order."""
+        for lease in self._leases.values():
+            for key in lease.keys:
+                yield lease.lease_id, key
 
     def __len__(self) -> int:
         return len(self._leases)

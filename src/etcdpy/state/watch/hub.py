@@ -175,6 +175,7 @@ class WatchHub:
 
     def refuse(self, stream_id: int, reason: str) -> None:
         """Answer a creation that is not permitted."""
+        self._catch_up_with_store()
         self._refuse(self._streams[stream_id], reason)
 
     def cancel(self, stream_id: int, watch_id: int) -> None:

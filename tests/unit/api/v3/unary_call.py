@@ -84,7 +84,13 @@ class Api:
         self.dispatcher = Dispatcher(node.service, self.header, node.tasks)
         self.kv = KvApi(node.service, self.dispatcher, self.header, node.compactions, txn_ops_max=4)
         self.lease = LeaseApi(
-            self.dispatcher, self.header, node.lessor, node.request_ids, node.clock, node.questions.renewer
+            self.dispatcher,
+            self.header,
+            node.lessor,
+            node.request_ids,
+            node.clock,
+            node.questions.renewer,
+            node.permissions,
         )
         self.cluster = ClusterApi(
             node.service, self.dispatcher, self.header, node.roster, node.reconfiguration, read_urls

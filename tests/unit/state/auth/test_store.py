@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from etcdpy.base.errors import (
+    AuthFailed,
     AuthNotEnabled,
+    AuthOldRevision,
     EtcdError,
     InvalidAuthMgmt,
+    PermissionDenied,
     PermissionNotGiven,
     PermissionNotGranted,
     RoleAlreadyExist,
@@ -25,12 +28,15 @@ from etcdpy.base.errors import (
     UserEmpty,
     UserNotFound,
 )
-from etcdpy.base.invariant import InvariantError, StorageError
+from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import auth_pb2
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.raft_internal_pb2 import InternalAuthenticateRequest
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import NOBODY, Caller
 from etcdpy.state.auth import AuthStore
-from etcdpy.state.auth.store import NoPasswordUser
+from etcdpy.state.auth.management import NoPasswordUser
+from etcdpy.state.auth.tokens import SimpleTokens
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.schema import buckets
 from tests.unit.state.apply.machine import open_machine
@@ -206,27 +212,170 @@ def test_what_all_members_refuse(world: World, kind: int, request_: Any, refusal
 )
 def test_what_changes_nothing(world: World, kind: int) -> None:
     before = world.everything()
-    world.apply(kind, None)
+    if kind in (kinds.AUTH_USER_GET, kinds.AUTH_ROLE_GET):
+        add_user(world)
+        add_role(world)
+        before = world.everything()
+    world.apply(
+        kind, pb.AuthUserGetRequest(name=b"u") if kind == kinds.AUTH_USER_GET else pb.AuthRoleGetRequest(role=b"r")
+    )
 
     assert world.everything() == before
 
 
-def test_enabling_stops_the_member_only_where_it_would_work(world: World) -> None:
-    """Requests would then be refused elsewhere and carried out here."""
+# -- authentication on
+
+
+ROOT_CALLER = Caller(b"root", 100)
+
+
+def switch_on(world: World) -> None:
+    """User u has role r, and may write a."""
+    for name in (b"root", b"u"):
+        add_user(world, name)
+    add_role(world)
+    world.apply(kinds.AUTH_ROLE_GRANT_PERMISSION, grant(b"a", kind=1))
+    world.apply(kinds.AUTH_USER_GRANT_ROLE, pb.AuthUserGrantRoleRequest(user=b"root", role=b"root"))
+    world.apply(kinds.AUTH_USER_GRANT_ROLE, pb.AuthUserGrantRoleRequest(user=b"u", role=b"r"))
+    world.apply(kinds.AUTH_ENABLE, pb.AuthEnableRequest())
+
+
+def write_refusal(world: World, caller: Caller, key: bytes = b"a") -> type[EtcdError] | None:
+    try:
+        world.store.check_write(caller, key, b"")
+    except EtcdError as error:
+        return type(error)
+    return None
+
+
+def test_enabling_asks_for_a_root_that_is_root(world: World) -> None:
+    assert world.refusal(kinds.AUTH_ENABLE, pb.AuthEnableRequest()) is RootUserNotExist
     add_user(world, b"root")
     assert world.refusal(kinds.AUTH_ENABLE, pb.AuthEnableRequest()) is RootRoleNotExist
-    world.apply(kinds.AUTH_USER_GRANT_ROLE, pb.AuthUserGrantRoleRequest(user=b"root", role=b"root"))
-
-    with pytest.raises(InvariantError, match="cannot check permissions"):
-        world.apply(kinds.AUTH_ENABLE, pb.AuthEnableRequest())
+    assert not world.store.is_enabled
 
 
-def test_a_store_with_authentication_is_not_opened(world: World) -> None:
+def test_enabling_and_disabling_are_written_and_told(world: World) -> None:
+    told: list[bool] = []
+    world.store.on_switch = lambda: told.append(world.store.is_enabled)
+    switch_on(world)
+    before = world.revision
+    assert world.backend.get(buckets.AUTH, b"authEnabled") == b"\x01"
+    assert AuthStore(world.backend).is_enabled, "so it is after a restart"
+    world.store.apply(kinds.AUTH_ENABLE, pb.AuthEnableRequest(), ROOT_CALLER)
+    assert world.revision == before, "it counts nothing"
+
+    world.store.apply(kinds.AUTH_DISABLE, pb.AuthDisableRequest(), ROOT_CALLER)
+    assert world.backend.get(buckets.AUTH, b"authEnabled") == b"\x00"
+    assert (world.revision, world.store.revision) == (before + 1, before + 1)
+    assert told == [True, False]
+
+
+def test_a_replaced_backend_is_read_anew(world: World) -> None:
+    told: list[bool] = []
+    world.store.on_switch = lambda: told.append(world.store.is_enabled)
     world.backend.put(buckets.AUTH, b"authEnabled", b"\x01")
-    with pytest.raises(StorageError, match="authentication is enabled"):
-        AuthStore(world.backend)
-    world.backend.put(buckets.AUTH, b"authEnabled", b"\x00")
-    AuthStore(world.backend)
+    world.backend.put(buckets.AUTH, b"authRevision", (9).to_bytes(8, "big"))
+    world.store.recover()
+
+    assert (world.store.is_enabled, world.store.revision, told) == (True, 9, [True])
+
+
+def test_who_may_write(world: World) -> None:
+    switch_on(world)
+    now = world.revision
+
+    assert write_refusal(world, Caller(b"u", now)) is None
+    assert write_refusal(world, Caller(b"u", now), b"b") is PermissionDenied
+    assert write_refusal(world, Caller(b"root", now), b"b") is None
+    assert write_refusal(world, Caller(b"nobody", now)) is PermissionDenied
+    assert write_refusal(world, Caller(b"u", now - 1)) is AuthOldRevision
+    assert write_refusal(world, NOBODY) is UserEmpty
+    assert world.store.own_caller is not None and write_refusal(world, world.store.own_caller, b"z") is None
+
+
+def test_a_change_counts_at_once(world: World) -> None:
+    switch_on(world)
+    assert write_refusal(world, Caller(b"u", world.revision), b"b") is PermissionDenied
+    world.store.apply(kinds.AUTH_ROLE_GRANT_PERMISSION, grant(b"b", kind=2), ROOT_CALLER)
+    assert write_refusal(world, Caller(b"u", world.revision), b"b") is None
+    world.store.check_read(Caller(b"u", world.revision), b"b", b"")
+    world.store.apply(kinds.AUTH_USER_REVOKE_ROLE, pb.AuthUserRevokeRoleRequest(name=b"u", role=b"r"), ROOT_CALLER)
+    assert write_refusal(world, Caller(b"u", world.revision), b"b") is PermissionDenied
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_"),
+    [
+        (kinds.AUTH_USER_DELETE, pb.AuthUserDeleteRequest(name=b"root")),
+        (kinds.AUTH_USER_REVOKE_ROLE, pb.AuthUserRevokeRoleRequest(name=b"root", role=b"root")),
+        (kinds.AUTH_ROLE_DELETE, pb.AuthRoleDeleteRequest(role=b"root")),
+    ],
+)
+def test_nobody_is_locked_out(world: World, kind: int, request_: Any) -> None:
+    switch_on(world)
+    with pytest.raises(InvalidAuthMgmt):
+        world.store.apply(kind, request_, ROOT_CALLER)
+
+
+def test_users_are_managed_by_root_only(world: World) -> None:
+    switch_on(world)
+    request = pb.AuthRoleAddRequest(name=b"new")
+    for caller, refusal in (
+        (NOBODY, UserEmpty),
+        (Caller(b"u", world.revision), PermissionDenied),
+        (Caller(b"nobody", world.revision), UserNotFound),
+    ):
+        with pytest.raises(refusal):
+            world.store.apply(kinds.AUTH_ROLE_ADD, request, caller)
+        with pytest.raises(refusal):
+            world.store.apply(kinds.AUTH_STATUS, None, caller)
+    world.store.apply(kinds.AUTH_ROLE_ADD, request, Caller(b"root", 1))  # the revision does not matter
+
+
+def test_users_may_look_at_themselves(world: World) -> None:
+    switch_on(world)
+    caller, store = Caller(b"u", world.revision), world.store
+    user = store.apply(kinds.AUTH_USER_GET, pb.AuthUserGetRequest(name=b"u"), caller)
+    role = store.apply(kinds.AUTH_ROLE_GET, pb.AuthRoleGetRequest(role=b"r"), caller)
+
+    assert pb.AuthUserGetResponse.FromString(user).roles == [b"r"]
+    assert [known.key for known in pb.AuthRoleGetResponse.FromString(role).perm] == [b"a"]
+    with pytest.raises(PermissionDenied):
+        store.apply(kinds.AUTH_USER_GET, pb.AuthUserGetRequest(name=b"root"), caller)
+    with pytest.raises(PermissionDenied):
+        store.apply(kinds.AUTH_ROLE_GET, pb.AuthRoleGetRequest(role=b"other"), caller)
+
+
+def test_a_log_in_is_a_token_in_memory(world: World) -> None:
+    tokens = SimpleTokens(clock=lambda: 0.0, choose=lambda letters: letters[0])
+    world.store = AuthStore(world.backend, tokens)
+    switch_on(world)
+    before = world.everything()
+    request = InternalAuthenticateRequest(name=b"u", simple_token=b"prefix")
+    answer = world.store.apply(kinds.AUTHENTICATE, request, NOBODY, 12)
+
+    assert pb.AuthenticateResponse.FromString(answer).token == b"prefix.12"
+    assert tokens.find(b"prefix.12", 1) is not None
+    assert world.everything() == before
+    delete = pb.AuthUserDeleteRequest(name=b"u")
+    world.store.apply(kinds.AUTH_USER_DELETE, delete, ROOT_CALLER)
+    assert tokens.find(b"prefix.12", 1) is None
+    with pytest.raises(AuthFailed):
+        world.store.apply(kinds.AUTHENTICATE, request, NOBODY, 13)
+
+
+def test_which_hash_a_password_is_compared_with(world: World) -> None:
+    with pytest.raises(AuthNotEnabled):
+        world.store.password_hash(b"u")
+    switch_on(world)
+    assert world.store.password_hash(b"u") == b"$2a$hash"
+    with pytest.raises(AuthFailed):
+        world.store.password_hash(b"nobody")
+    none = pb.AuthUserAddRequest(name=b"n", options=auth_pb2.UserAddOptions(no_password=True))
+    world.store.apply(kinds.AUTH_USER_ADD, none, ROOT_CALLER)
+    with pytest.raises(NoPasswordUser):
+        world.store.password_hash(b"n")
 
 
 def test_a_plain_password_cannot_be_applied_alike(world: World) -> None:
