@@ -13,7 +13,7 @@ from etcdpy.api.v3.election import ElectionApi
 from etcdpy.api.v3.gates import Gates
 from etcdpy.api.v3.header import HeaderEncoder
 from etcdpy.api.v3.health import HealthApi
-from etcdpy.api.v3.identity import Identity
+from etcdpy.api.v3.identity import Identity, no_common_name
 from etcdpy.api.v3.kv import KvApi
 from etcdpy.api.v3.lease import LeaseApi
 from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
@@ -26,6 +26,7 @@ from etcdpy.embed.node import Node
 from etcdpy.embed.urls import read_urls
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.mvcc.change import Change
+from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
 
 Methods = dict[bytes, UnaryMethod | StreamMethod]
@@ -74,7 +75,8 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
     health = HealthApi()
     auth = AuthApi(service, dispatcher, header, permissions.auth, node.passwords, node.log)
-    identity = Identity(permissions.auth, node.log)
+    common_name = _common_name if node.config.client_cert_auth else no_common_name
+    identity = Identity(permissions.auth, node.log, common_name)
     permission = StreamPermission(identity, permissions)
     has_leader = lambda: member.leader_id != 0  # noqa: E731
     watch = WatchApi(
@@ -150,3 +152,7 @@ def _auth_methods(auth: AuthApi) -> Methods:
         b"/etcdserverpb.Auth/RoleGrantPermission": UnaryMethod(auth.role_grant_permission),
         b"/etcdserverpb.Auth/RoleRevokePermission": UnaryMethod(auth.role_revoke_permission),
     }
+
+
+def _common_name(call: Call) -> bytes | None:
+    return call.peer_common_name()

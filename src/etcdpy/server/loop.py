@@ -79,14 +79,6 @@ class Log(Protocol):
 class StateMachine(Protocol):
     """Who makes state of committed entries: the applier."""
 
-    @property
-    def applied_kind(self) -> int:
-        """Kind of the entry applied last."""
-
-    @property
-    def applied_method(self) -> bytes:
-        """Method of the v2 request applied last."""
-
     def apply_entry(self, entry: Entry, /) -> tuple[int, Result | None]:
         """Apply one normal entry; return its request id and what its proposer is told."""
 

@@ -107,6 +107,10 @@ class LocalCall:
     def peer(self) -> str:
         return self._origin.peer
 
+    def peer_common_name(self) -> bytes | None:
+        """None: a certificate's name is not taken over from a gateway (CVE-2018-16886)."""
+        return None
+
     def metadata(self, name: bytes) -> bytes | None:
         return self._origin.metadata(name)
 
