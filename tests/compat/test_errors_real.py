@@ -19,7 +19,6 @@ from etcdpy.base.errors import (
     DEADLINE_EXCEEDED,
     INVALID_ARGUMENT,
     RESOURCE_EXHAUSTED,
-    UNIMPLEMENTED,
     EtcdError,
 )
 from etcdpy.pb import rpc_pb2 as pb
@@ -234,10 +233,6 @@ UNKNOWN: Final = [
     "/v3lockpb.Lock/Nothing",
     "/grpc.health.v1.Health/Nothing",
 ]
-NOT_ASKED_FOR: Final = {
-    # Lock and Election come later; the real one knows the service.
-    "/v3lockpb.Lock/Nothing": (UNIMPLEMENTED, "unknown service v3lockpb.Lock"),
-}
 # What later releases and we say, where 3.5.1 says something else.
 FIXED_SINCE: Final[dict[str, Status]] = {
     # 3.5.1 counts what nested transactions put as nothing: a full database grew further by them.
@@ -369,7 +364,7 @@ def test_malformed_messages(seen: Both[Seen]) -> None:
 
 def test_unknown_methods_and_services(seen: Both[Seen]) -> None:
     for path, theirs, ours in zip(UNKNOWN, seen.theirs.unknown, seen.ours.unknown, strict=True):
-        assert ours == NOT_ASKED_FOR.get(path, theirs), path
+        assert ours == theirs, path
 
 
 def test_the_largest_request(seen: Both[Seen]) -> None:
