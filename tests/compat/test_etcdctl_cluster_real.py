@@ -322,6 +322,9 @@ def level_new(outcome: Outcome, new: str, peers: str, line: Line) -> Outcome:
     out = re.sub(rb'(?<=ETCD_INITIAL_CLUSTER=")(.*)"', sort_by_name, out)
     out = re.sub(rb'("members":\[)(.*)\]', lambda m: m[1] + b"\n".join(sorted(re.split(rb"(?<=\}),", m[2]))), out)
     out = b"\n".join(sorted(out.split(b"\n"))) if "member list" in line.text else out
+    # Twice within a second the same member is refused by its id, later by its URLs.
+    err = err.replace(b"etcdserver: member ID already exist\n", b"etcdserver: Peer URLs already exists\n")
+    err = err.replace(b'etcdserver: member ID already exist"', b'etcdserver: Peer URLs already exists"')
     return outcome._replace(out=out, err=err)
 
 
