@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from etcdpy.embed.flag_table import FLAGS, HARMLESS, LATER, SECTIONS, WORKS, Flag
+from etcdpy.embed.flag_table import FLAGS, HARMLESS, LATER, REFUSED, SECTIONS, WORKS, Flag
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "flags.md"
 
@@ -22,7 +22,8 @@ Every flag of etcd 3.5 is known, and those that 3.6 added. What becomes of a val
 
 - **works**: it takes effect;
 - **harmless**: it is taken and changes nothing, because what it tunes does not exist here;
-- **later**: the start is refused with a plain text. Nothing is taken and then silently not done.
+- **later**: the start is refused with a plain text. Nothing is taken and then silently not done;
+- **refused**: the same, and so it will stay, for the reason given.
 
 A flag is written `-name` or `--name`, with its value behind `=` or as the next argument; booleans take theirs behind
 `=` only. Each flag has a variable, `ETCD_` and the name in upper case with `_` for `-` (`ETCD_DATA_DIR`); to give both
@@ -31,7 +32,7 @@ flags, but durations are whole nanoseconds there, and the TLS and socket flags s
 (`client-transport-security`, `peer-transport-security`, `socket-options`).
 """
 
-SUPPORT_ORDER: Final = (WORKS, HARMLESS, LATER)
+SUPPORT_ORDER: Final = (WORKS, HARMLESS, LATER, REFUSED)
 
 
 def page_text() -> str:

@@ -30,6 +30,9 @@ BACKEND_BATCH_LIMIT_DEFAULT: Final = 10_000
 # What etcd allows a request to take besides the elections that may come in between.
 REQUEST_SECONDS_BASE: Final = 5.0
 
+# Upstream's rafthttp.DefaultConnReadTimeout and -WriteTimeout: less than others take for it is of no use.
+RAFT_TIMEOUT_SECONDS_MIN: Final = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -222,6 +225,16 @@ class Config:
     @property
     def tick_seconds(self) -> float:
         return self.heartbeat_interval_ms / 1_000
+
+    @property
+    def raft_read_seconds(self) -> float:
+        """Return how long a connection to a peer may be silent. Less than 5 s is not to be had, as in etcd."""
+        return max(self.raft_read_timeout_seconds, RAFT_TIMEOUT_SECONDS_MIN)
+
+    @property
+    def raft_write_seconds(self) -> float:
+        """Return how long a peer may take to accept what we write."""
+        return max(self.raft_write_timeout_seconds, RAFT_TIMEOUT_SECONDS_MIN)
 
     @property
     def request_timeout_seconds(self) -> float:

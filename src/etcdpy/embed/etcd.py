@@ -33,7 +33,7 @@ from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
 from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
 from etcdpy.embed.tls import MemberTls
-from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
+from etcdpy.embed.urls import parse_url
 from etcdpy.server.loop import MemberLoop
 from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
 from etcdpy.transport.http1 import BODY_BYTES_MAX, HttpServer
@@ -80,10 +80,12 @@ class Etcd:
 
     @property
     def client_endpoints(self) -> list[str]:
-        """Return `host:port` of each client listener, real ports where 0 was asked for."""
-        count = len(self.config.listen_client_urls)
-        hosts = [parse_url(url).hostname for url in self.config.listen_client_urls]
-        return [f"{host}:{listener.port}" for host, listener in zip(hosts, self._listeners[:count], strict=True)]
+        """Return `host:port` (real ports where 0 was asked for) or `unix://...` of each client listener."""
+        texts = self.config.listen_client_urls
+        return [
+            text if url.is_socket else f"{url.hostname}:{listener.port}"
+            for text, url, listener in zip(texts, map(parse_url, texts), self._listeners[: len(texts)], strict=True)
+        ]
 
     # -- start
 
@@ -103,6 +105,11 @@ class Etcd:
     async def _start(self) -> None:
         config, log = self.config, self._log
         log_starting(log, config, member_initialized=config.has_wal)
+        if config.memory_mlock:
+            # Imported late: who does not lock needs no ctypes.
+            from etcdpy.embed.memory_lock import lock_memory
+
+            lock_memory(log)
         tls = self._tls
         assert tls is not None
         identity = await decide_identity(config, log, tls.fetch)
@@ -208,15 +215,14 @@ class Etcd:
 
     def _make_listener(self, text: str) -> Listener:
         url = parse_url(text)
-        is_socket = url.scheme in SOCKET_SCHEMES
         slot = len(self._muxes)
         self._muxes.append(Mux(loop=self._loop, http2=None, http1=None))
         return Listener(
-            "" if is_socket else url.hostname,
-            0 if is_socket else int(url.port),
+            "" if url.is_socket else url.hostname,
+            0 if url.is_socket else int(url.port),
             lambda: self._muxes[slot].connection(),
             loop=self._loop,
-            unix_path=url.host + url.path if is_socket else "",
+            unix_path=url.address if url.is_socket else "",
             reuse_port=self.config.socket_reuse_port,
             reuse_address=True,
         )
@@ -301,7 +307,7 @@ class Etcd:
             config.listen_peer_urls, self._listeners[first : first + len(config.listen_peer_urls)], strict=True
         ):
             await listener.start()
-            log_info(self._log, "serving peer traffic", address=parse_url(url).host)
+            log_info(self._log, "serving peer traffic", address=parse_url(url).address)
         log_serving(self._log, config, local_member_id=format_id(self.node.member_id))
 
     async def _listen_to_clients(self) -> None:
@@ -311,11 +317,11 @@ class Etcd:
             await listener.start()
         log_info(self._log, "ready to serve client requests")
         for url in (*config.listen_client_urls, *config.listen_client_http_urls):
-            if parse_url(url).scheme == "https":
+            if parse_url(url).is_secure:
                 text = "serving client traffic securely"
             else:
                 text = "serving client traffic insecurely; this is strongly discouraged!"
-            log_info(self._log, text, address=parse_url(url).host)
+            log_info(self._log, text, address=parse_url(url).address)
 
     # -- stop
 

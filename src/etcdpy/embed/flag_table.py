@@ -5,6 +5,7 @@ A row promises what happens to a value that is not the default:
     WORKS     it takes effect.
     HARMLESS  it is taken and changes nothing, because what it tunes does not exist here or cannot be seen.
     LATER     the start is refused with a plain text: nothing is taken and then silently not done.
+    REFUSED   the same, and so it will stay; the note says why.
 
 Single values of a WORKS flag that cannot be honoured yet are refused in `etcdpy.embed.support`.
 
@@ -25,11 +26,12 @@ Kind = Literal[
     "string", "bool", "int", "int64", "uint", "uint32", "uint64", "float", "duration",
     "urls", "urls-or-star", "strings", "cipher-suites", "select", "ignored",
 ]  # fmt: skip
-Support = Literal["works", "harmless", "later"]
+Support = Literal["works", "harmless", "later", "refused"]
 
 WORKS: Final = "works"
 HARMLESS: Final = "harmless"
 LATER: Final = "later"
+REFUSED: Final = "refused"
 
 # A flag that no configuration file can set.
 NO_KEY: Final = "-"
@@ -93,12 +95,18 @@ class Flag:
         return self.kind in ("bool", "ignored")
 
 
-_HTTP_ONLY = "`https`, `unix` and `unixs` URLs are refused."
+_SOCKETS = (
+    "`unix://a:1` is the socket `a:1` of the working directory, `unix:///run/etcd.sock` a path; `unixs` is with TLS."
+)
+_PEER_SOCKETS = "`unix://a:1` is the socket `a:1` of the working directory; `unixs` is with TLS."
 _TLS = "TLS towards the discovery service comes later."
-_NO_PEERS = "One member has no peers."
 _V2 = "The v2 API comes later."
 _NO_TLS_DISCOVERY = "`https` is refused: TLS towards the discovery service comes later."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
+_MEMLOCK = "All memory of the process; needs CAP_IPC_LOCK or an infinite RLIMIT_MEMLOCK, or the start is refused."
+_DEFRAG_SERVES = (
+    "Service goes on during our defragmentation, so there is nothing to take the member out of service for."
+)
 _DISCOVERY_USER = "Users and roles come later."
 
 # fmt: off
@@ -111,9 +119,9 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("heartbeat-interval", "uint", "100", MEMBER, WORKS, "Milliseconds between two heartbeats.", "heartbeat_interval_ms"),
     Flag("election-timeout", "uint", "1000", MEMBER, WORKS, "Milliseconds without a leader until an election.", "election_timeout_ms"),
     Flag("initial-election-tick-advance", "bool", "true", MEMBER, WORKS, "Skip most of the first election timeout after a start."),
-    Flag("listen-peer-urls", "urls", "http://localhost:2380", MEMBER, WORKS, "Comma-separated URLs on which peers are served.", note=_HTTP_ONLY),
-    Flag("listen-client-urls", "urls", "http://localhost:2379", MEMBER, WORKS, "Comma-separated URLs on which clients are served.", note=_HTTP_ONLY),
-    Flag("listen-client-http-urls", "urls", "", MEMBER, WORKS, "URLs for clients that speak HTTP/1.1 only; the others then serve gRPC only.", note=_HTTP_ONLY),
+    Flag("listen-peer-urls", "urls", "http://localhost:2380", MEMBER, WORKS, "Comma-separated URLs on which peers are served.", note=_PEER_SOCKETS),
+    Flag("listen-client-urls", "urls", "http://localhost:2379", MEMBER, WORKS, "Comma-separated URLs on which clients are served.", note=_SOCKETS),
+    Flag("listen-client-http-urls", "urls", "", MEMBER, WORKS, "URLs for clients that speak HTTP/1.1 only; the others then serve gRPC only.", note=_SOCKETS),
     Flag("max-snapshots", "uint", "5", MEMBER, WORKS, "Snapshot files to keep (0: all)."),
     Flag("max-wals", "uint", "5", MEMBER, WORKS, "Write-ahead log files to keep (0: all)."),
     Flag("quota-backend-bytes", "int64", "0", MEMBER, WORKS, "Size of the store at which the NOSPACE alarm rises (0: 2 GiB, negative: never)."),
@@ -128,9 +136,9 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("grpc-keepalive-interval", "duration", "2h", MEMBER, WORKS, "Time between two pings from server to client (0s: none)."),
     Flag("grpc-keepalive-timeout", "duration", "20s", MEMBER, WORKS, "Time to wait for a ping's answer before the connection is closed (0s: for ever)."),
     Flag("socket-reuse-port", "bool", "false", MEMBER, WORKS, "Set SO_REUSEPORT, so that a port in use can be bound once more."),
-    Flag("socket-reuse-address", "bool", "false", MEMBER, HARMLESS, "Set SO_REUSEADDR, so that an address in TIME_WAIT can be bound.", note="It is always set."),
-    Flag("raft-read-timeout", "duration", "5s", MEMBER, HARMLESS, "Read timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
-    Flag("raft-write-timeout", "duration", "5s", MEMBER, HARMLESS, "Write timeout of connections between peers, at least 5s.", key=NO_KEY, note=_NO_PEERS),
+    Flag("socket-reuse-address", "bool", "false", MEMBER, HARMLESS, "Set SO_REUSEADDR, so that an address in TIME_WAIT can be bound.", note="It is always set; that harms nobody: two listeners on one port are still refused."),
+    Flag("raft-read-timeout", "duration", "5s", MEMBER, WORKS, "Read timeout of connections between peers, at least 5s.", key=NO_KEY),
+    Flag("raft-write-timeout", "duration", "5s", MEMBER, WORKS, "Write timeout of connections between peers, at least 5s.", key=NO_KEY),
     # --- Clustering
     Flag("initial-advertise-peer-urls", "urls", "http://localhost:2380", CLUSTERING, WORKS, "URLs under which peers reach this member."),
     Flag("initial-cluster", "string", "default=http://localhost:2380", CLUSTERING, WORKS, "Members that found the cluster, as name=url pairs."),
@@ -181,7 +189,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     # --- Profiling and Monitoring
     Flag("enable-pprof", "bool", "false", MONITORING, LATER, "Serve profiles below /debug/pprof/.", note="Profiles come later."),
     Flag("metrics", "string", "basic", MONITORING, WORKS, "'extensive' adds a histogram of handling times per gRPC method."),
-    Flag("listen-metrics-urls", "urls", "", MONITORING, WORKS, "Further URLs that serve /metrics and the health endpoints only.", note=_HTTP_ONLY),
+    Flag("listen-metrics-urls", "urls", "", MONITORING, WORKS, "Further URLs that serve /metrics and the health endpoints only.", note=_SOCKETS),
     # --- Logging
     Flag("logger", "string", "zap", LOGGING, WORKS, "Shape of the log; only 'zap' exists."),
     Flag("log-outputs", "strings", "default", LOGGING, WORKS, "Comma-separated: 'stderr', 'stdout', 'default' (stderr), 'systemd/journal' or paths of files."),
@@ -217,10 +225,10 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("experimental-warning-apply-duration", "duration", "100ms", EXPERIMENTAL, HARMLESS, "Applying an entry for longer than this is worth a warning.", note="Entries are applied in batches and not timed one by one yet."),
     Flag("experimental-warning-unary-request-duration", "duration", "300ms", EXPERIMENTAL, HARMLESS, "Serving a request for longer than this is worth a warning.", note="Requests are not timed one by one yet."),
     Flag("experimental-txn-mode-write-with-shared-buffer", "bool", "true", EXPERIMENTAL, HARMLESS, "How a transaction's checks read the store.", note="Our transactions always read the one live buffer."),
-    Flag("experimental-bootstrap-defrag-threshold-megabytes", "uint", "0", EXPERIMENTAL, HARMLESS, "Defragment at the start when that frees at least so much (0: never).", "bootstrap_defrag_threshold_megabytes", note="Not done at start; the store can be defragmented while it serves."),
-    Flag("experimental-memory-mlock", "bool", "false", EXPERIMENTAL, LATER, "Lock the store in memory.", note="Memory locking comes later."),
+    Flag("experimental-bootstrap-defrag-threshold-megabytes", "uint", "0", EXPERIMENTAL, WORKS, "Defragment at the start when that frees at least so much (0: never).", "bootstrap_defrag_threshold_megabytes"),
+    Flag("experimental-memory-mlock", "bool", "false", EXPERIMENTAL, WORKS, "Lock the store in memory.", note=_MEMLOCK),
     Flag("experimental-snapshot-catchup-entries", "uint64", "5000", EXPERIMENTAL, WORKS, "Entries kept behind a snapshot for slow followers.", key="experimental-snapshot-catch-up-entries"),
-    Flag("experimental-stop-grpc-service-on-defrag", "bool", "false", EXPERIMENTAL, HARMLESS, "Report as not serving while defragmenting.", note="Our defragmentation does not stop service."),
+    Flag("experimental-stop-grpc-service-on-defrag", "bool", "false", EXPERIMENTAL, HARMLESS, "Report as not serving while defragmenting.", note=_DEFRAG_SERVES),
     Flag("experimental-max-learners", "int", "1", EXPERIMENTAL, WORKS, "Most members without a vote."),
     # --- What 3.6 added
     Flag("snapshot-catchup-entries", "uint64", "5000", NEWER, WORKS, "Entries kept behind a snapshot for slow followers."),
@@ -232,12 +240,12 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("compact-hash-check-time", "duration", "1m", NEWER, WORKS, "Time between two comparisons of hashes after compactions."),
     Flag("corrupt-check-time", "duration", "0s", NEWER, WORKS, "Time between two comparisons of the members' data (0s: never)."),
     Flag("downgrade-check-time", "duration", "5s", NEWER, HARMLESS, "Time between two looks at a running downgrade.", note="Downgrades come with clusters of several members."),
-    Flag("bootstrap-defrag-threshold-megabytes", "uint", "0", NEWER, HARMLESS, "Defragment at the start when that frees at least so much (0: never).", note="Not done at start; the store can be defragmented while it serves."),
-    Flag("memory-mlock", "bool", "false", NEWER, LATER, "Lock the store in memory.", note="Memory locking comes later."),
+    Flag("bootstrap-defrag-threshold-megabytes", "uint", "0", NEWER, WORKS, "Defragment at the start when that frees at least so much (0: never)."),
+    Flag("memory-mlock", "bool", "false", NEWER, WORKS, "Lock the store in memory.", note=_MEMLOCK),
     Flag("max-learners", "int", "1", NEWER, WORKS, "Most members without a vote."),
     Flag("peer-skip-client-san-verification", "bool", "false", NEWER, WORKS, "Do not compare peers' addresses with their certificates.", key=NO_KEY),
     Flag("log-format", "select", "json", NEWER, WORKS, "Shape of log lines; only 'json' exists here.", choices=("console", "json"), note="`console` is refused."),
-    Flag("feature-gates", "string", "", NEWER, LATER, "Switches of 3.6, as name=true pairs.", note="We behave as 3.5, which has no gates."),
+    Flag("feature-gates", "string", "", NEWER, REFUSED, "Switches of 3.6, as name=true pairs.", note="We behave as 3.5, which has no gates but a flag for each of the features."),
     Flag("enable-distributed-tracing", "bool", "false", NEWER, LATER, "Send traces to a collector.", note="Tracing comes later."),
     Flag("distributed-tracing-address", "string", "localhost:4317", NEWER, HARMLESS, "Address of the collector.", note="Tracing comes later."),
     Flag("distributed-tracing-service-name", "string", "etcd", NEWER, HARMLESS, "Name of the service in traces.", note="Tracing comes later."),

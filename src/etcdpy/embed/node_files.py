@@ -9,6 +9,7 @@ from pathlib import Path
 
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import Duration, log_info
+from etcdpy.embed.bootstrap_defrag import maybe_defragment
 from etcdpy.embed.config import Config
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.bootstrap import Folders, Recovered
@@ -40,6 +41,7 @@ def open_backend(
         if backend.consistent_index < snapshot.index:
             backend.end_entry(snapshot.index, snapshot.term)
     log_info(log, "opened backend db", path=str(folders.member / "store"), took=Duration(time.perf_counter() - started))
+    maybe_defragment(backend, config.bootstrap_defrag_threshold_megabytes, log)
     return backend
 
 

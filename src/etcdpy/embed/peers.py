@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from etcdpy.embed.config import Config
 from etcdpy.server.bootstrap import Recovered
@@ -20,8 +21,11 @@ from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply.state_machine import StateMachine
 from etcdpy.storage.backend import Backend
-from etcdpy.transport.peer import Identity, PeerNetwork
+from etcdpy.transport.peer import Identity, PeerNetwork, Timeouts
 from etcdpy.transport.peer.world import Connector
+
+# Upstream's peerDialTimeout: a second for the connection, and an election.
+DIAL_SECONDS_BASE: Final = 1.0
 
 
 def build_peers(
@@ -58,6 +62,7 @@ def build_peers(
         snap_directory=str(snap_folder),
         logger=log,
         rng=random.Random(),
+        timeouts=_timeouts(config),
         connector=connector,
     )
     sender = SnapshotSender(
@@ -84,6 +89,14 @@ def build_peers(
     peers.connect(network, sender, installer)
     driver.connect(peers)
     return peers
+
+
+def _timeouts(config: Config) -> Timeouts:
+    return Timeouts(
+        read_seconds=config.raft_read_seconds,
+        write_seconds=config.raft_write_seconds,
+        dial_seconds=DIAL_SECONDS_BASE + config.election_timeout_ms / 1000,
+    )
 
 
 def _identity(config: Config, recovered: Recovered) -> Identity:

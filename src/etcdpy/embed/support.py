@@ -11,17 +11,19 @@ from typing import Final
 
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import NotSupportedYet
-from etcdpy.embed.flag_table import BY_NAME, LATER, Flag, setting_flags
-from etcdpy.embed.urls import SOCKET_SCHEMES, parse_url
+from etcdpy.embed.flag_table import BY_NAME, LATER, REFUSED, Flag, setting_flags
+from etcdpy.embed.urls import parse_url
 
 DEFAULTS: Final = Config()
+VERDICTS: Final = {LATER: "not supported yet", REFUSED: "not supported"}
 
 
 def check_support(config: Config) -> None:
     """Raise NotSupportedYet for the first setting that we cannot honour."""
     for flag in setting_flags():
-        if flag.support == LATER and getattr(config, flag.config_field) != getattr(DEFAULTS, flag.config_field):
-            raise NotSupportedYet(f"--{flag.name} is not supported yet: {_reason(flag)}")
+        if flag.support not in VERDICTS or getattr(config, flag.config_field) == getattr(DEFAULTS, flag.config_field):
+            continue
+        raise NotSupportedYet(f"--{flag.name} is {VERDICTS[flag.support]}: {_reason(flag)}")
     if config.log_format != "json":
         raise NotSupportedYet(f"--log-format={config.log_format} is not supported yet: log lines are JSON")
     for name in ("discovery", "discovery-proxy"):
@@ -30,8 +32,8 @@ def check_support(config: Config) -> None:
         raise NotSupportedYet(
             "--discovery-endpoints with TLS are not supported yet: TLS towards the discovery service comes later"
         )
-    for name in ("listen-peer-urls", "listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"):
-        _check_schemes(name, getattr(config, BY_NAME[name].config_field))
+    for text in config.initial_advertise_peer_urls:
+        _check_peer_socket(text)
 
 
 def _reason(flag: Flag) -> str:
@@ -40,11 +42,13 @@ def _reason(flag: Flag) -> str:
     return note if note.split(" ", 1)[0].isupper() else note[:1].lower() + note[1:]
 
 
-def _check_schemes(name: str, urls: tuple[str, ...]) -> None:
-    for text in urls:
-        scheme = parse_url(text).scheme
-        if scheme in SOCKET_SCHEMES:
-            raise NotSupportedYet(f"--{name}={text} is not supported yet: sockets of the file system come later")
+def _check_peer_socket(text: str) -> None:
+    """Members ask each other by HTTP, where the path of a URL is what is asked for: it cannot be the socket's, too."""
+    if parse_url(text).path:
+        raise NotSupportedYet(
+            f"--initial-advertise-peer-urls={text} is not supported: "
+            "the socket of a peer is a file in the working directory, named as unix://host:port"
+        )
 
 
 def _check_discovery_scheme(name: str, text: str) -> None:

@@ -50,10 +50,10 @@ class MemberTls:
         # How other members are asked something.
         self.fetch = functools.partial(fetch, tls=self._client)
         _check(self.peers)
-        if _has_https(config.listen_client_urls):
+        if _has_tls(config.listen_client_urls):
             _check(self._clients)
             _check_http2(clients)
-        if _has_https((*config.listen_client_http_urls, *config.listen_metrics_urls)):
+        if _has_tls((*config.listen_client_http_urls, *config.listen_metrics_urls)):
             _check(self._http1)
 
     def peer_server(self, url: str) -> TlsServer | None:
@@ -70,9 +70,12 @@ class MemberTls:
         return self._server(self._http1, url, checks_addresses=True)
 
     def _server(self, credentials: Credentials, url: str, *, checks_addresses: bool) -> TlsServer | None:
-        if parse_url(url).scheme != "https":
+        parsed = parse_url(url)
+        if not parsed.is_secure:
             return None
-        return TlsServer(credentials, self._gate, loop=self._loop, log=self._log, checks_addresses=checks_addresses)
+        # Who comes through the file system has no address that could be looked for in a certificate.
+        checks = checks_addresses and not parsed.is_socket
+        return TlsServer(credentials, self._gate, loop=self._loop, log=self._log, checks_addresses=checks)
 
     def connector(self) -> TlsConnector:
         """Return how streams and posts to other members connect."""
@@ -88,7 +91,7 @@ class MemberTls:
             if not side.is_empty and kind == "peer_url":
                 log_info(self._log, "starting with peer TLS", tls_info=describe(side), cipher_suites=side.cipher_suites)
             for url in urls:
-                if parse_url(url).scheme != "http":
+                if parse_url(url).is_secure:
                     continue
                 if not side.is_empty:
                     text = "scheme is HTTP while key and cert files are present; ignoring key and cert files"
@@ -107,8 +110,10 @@ class TlsConnector:
 
     async def connect(self, url: PeerUrl, factory: Callable[[], ProtocolT]) -> ProtocolT:
         """Return the protocol that `factory` made, connected. Raise OSError."""
-        if not url.is_secure or url.is_unix:
+        if not url.is_secure:
             return await self._plain.connect(url, factory)
+        if url.is_unix:
+            return await self._client.connect_unix(url.host, factory)
         return await self._client.connect(url.host, url.port, factory)
 
 
@@ -187,8 +192,8 @@ def _self_signed(config: Config, name: str, urls: Sequence[str], log: logging.Lo
     )
 
 
-def _has_https(urls: Sequence[str]) -> bool:
-    return any(parse_url(url).scheme == "https" for url in urls)
+def _has_tls(urls: Sequence[str]) -> bool:
+    return any(parse_url(url).is_secure for url in urls)
 
 
 def _check(credentials: Credentials) -> None:

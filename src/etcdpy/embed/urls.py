@@ -32,7 +32,25 @@ class Url(NamedTuple):
     path: str
 
     @property
+    def is_socket(self) -> bool:
+        """Whether it names a socket of the file system."""
+        return self.scheme in SOCKET_SCHEMES
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self.scheme in ("https", "unixs")
+
+    @property
+    def address(self) -> str:
+        """What is listened on: `host:port`, or the path of a socket (`unix://a:1` is the file `a:1`, as in etcd)."""
+        return self.host + self.path if self.is_socket else self.host
+
+    @property
     def hostname(self) -> str:
+        """The host, or the name that the certificate of a socket bears: its file's, without what follows a colon."""
+        if self.is_socket:
+            return self.address.rpartition("/")[2].partition(":")[0]
         return split_host_port(self.host)[0]
 
     @property
@@ -65,7 +83,9 @@ def check_url(text: str) -> None:
     url = parse_url(text)
     if url.scheme not in SCHEMES:
         raise UrlError(f"URL scheme must be http, https, unix, or unixs: {text}")
-    if url.scheme in SOCKET_SCHEMES:
+    if url.is_socket:
+        if not url.address:
+            raise UrlError(f'URL address does not have the form "host:port": {text}')
         return
     try:
         split_host_port(url.host)
@@ -140,7 +160,7 @@ def check_bind_urls(urls: Iterable[str]) -> None:
     """Raise UrlError when one cannot be listened on: its host must be an address, or localhost."""
     for text in urls:
         url = parse_url(text)
-        if url.scheme in SOCKET_SCHEMES or url.hostname == "localhost":
+        if url.is_socket or url.hostname == "localhost":
             continue
         try:
             ipaddress.ip_address(url.hostname)
@@ -152,5 +172,5 @@ def check_host_urls(urls: Iterable[str]) -> None:
     """Raise UrlError when one names no host: nobody could connect to it."""
     for text in urls:
         url = parse_url(text)
-        if url.scheme not in SOCKET_SCHEMES and not url.hostname:
+        if not url.is_socket and not url.hostname:
             raise UrlError(f"unexpected empty host ({text})")

@@ -125,10 +125,10 @@ def check_start(config: Config) -> None:
         raise StartError(f'unexpected TLS cipher suite "{unknown}"')
     for text in config.listen_peer_urls:
         url = parse_url(text)
-        if url.scheme == "https" and not (config.peer_cert_file or config.peer_key_file or config.peer_auto_tls):
-            raise StartError(f"cannot listen on TLS for {url.host}: KeyFile and CertFile are not presented")
+        if url.is_secure and not (config.peer_cert_file or config.peer_key_file or config.peer_auto_tls):
+            raise StartError(f"cannot listen on TLS for {url.address}: KeyFile and CertFile are not presented")
     for text in (*config.listen_client_urls, *config.listen_client_http_urls):
-        if parse_url(text).scheme == "https" and not (config.cert_file or config.key_file or config.auto_tls):
+        if parse_url(text).is_secure and not (config.cert_file or config.key_file or config.auto_tls):
             raise StartError(
                 f"TLS key/cert (--cert-file, --key-file) must be provided for client url {text} with HTTPS scheme"
             )

@@ -46,6 +46,8 @@ async def wait_difference(mine: Sequence[str], theirs: Sequence[str]) -> str:
 
 async def _resolve(url: str) -> str:
     parts = urlsplit(url)
+    if parts.scheme in ("unix", "unixs"):
+        return url  # a file, not a host
     host, port = parts.hostname or "", parts.port
     if host == "localhost" or is_address(host):
         return url

@@ -11,7 +11,9 @@ Rules
     in Go.
   * Running out of file descriptors is the event loop's affair: asyncio waits a second, libuv turns the surplus away;
     neither spins. The mux's limit keeps it from happening.
-  * A unix socket's path is removed before and after use.
+  * The file of a unix socket is removed before use, should one be left behind, and after. Go removes whatever file
+    has that name; we only sockets: a mistyped flag must not cost data. What somebody else has put in our socket's
+    place meanwhile stays.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Callable
 from typing import Final
 
@@ -55,6 +58,7 @@ class Listener:
         self._backlog = backlog
         self._server: asyncio.AbstractServer | None = None
         self._sock: socket.socket | None = None
+        self._file: tuple[int, int] | None = None  # Device and inode of our socket's file.
 
     async def start(self) -> None:
         """Bind and accept. Raises OSError when the address is taken or not ours."""
@@ -87,19 +91,23 @@ class Listener:
         if self._sock is not None:
             self._sock.close()
         self._server = self._sock = None
-        if self._unix_path:
-            with contextlib.suppress(FileNotFoundError):
+        ours, self._file = self._file, None
+        with contextlib.suppress(FileNotFoundError):
+            if ours is not None and _identify(self._unix_path) == ours:
                 os.unlink(self._unix_path)
 
     def _unix_socket(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._unix_path)
+            if stat.S_ISSOCK(os.lstat(self._unix_path).st_mode):
+                os.unlink(self._unix_path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.bind(self._unix_path)
-        except OSError:
+            self._file = _identify(self._unix_path)
+        except OSError as error:
             sock.close()
-            raise
+            reason = (error.strerror or str(error)).lower()
+            raise OSError(f"listen unix {self._unix_path}: bind: {reason}") from None
         return sock
 
     def _tcp_socket(self) -> socket.socket:
@@ -132,3 +140,8 @@ class Listener:
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         family, _, _, _, address = found[0]
         return family, (str(address[0]), int(address[1]))
+
+
+def _identify(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino

@@ -7,6 +7,8 @@ Whatever the other side does, the caller gets an answer of bounded size within t
 and cut connections, TimeoutError, HttpFailed for what is no HTTP or too much of it. Redirections are not followed and a
 status is not judged; that is the caller's.
 
+Of `unix://name:port/path` the part before the path names the socket, as Go's members have it; `unixs` is with TLS.
+
 A request is some milliseconds of work in hours, so connections are not kept.
 """
 
@@ -31,6 +33,8 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 OVERHEAD_PER_BODY_BYTE: Final = 8
 READ_BYTES: Final = 16 * 1024
 PORTS: Final = {"http": 80, "https": 443}
+SECURE_SCHEMES: Final = ("https", "unixs")
+SOCKET_SCHEMES: Final = ("unix", "unixs")
 
 
 class HttpFailed(OSError):
@@ -61,7 +65,7 @@ async def fetch(
     `timeout_seconds` the answer may come at any time: for waits that end when something happens.
     """
     target = _split(url)
-    if target.scheme == "https" and tls is None:
+    if target.scheme in SECURE_SCHEMES and tls is None:
         raise HttpFailed(f"{method} {url}: TLS is not set up")
     if target.scheme == "https" and proxy:
         raise HttpFailed(f"{method} {url}: a proxy is only supported for http")
@@ -69,7 +73,7 @@ async def fetch(
     head = _head(target, method, body, headers or {}, is_proxied=bool(proxy))
     parser = _AnswerParser(body_bytes_max, has_body=method != "HEAD")
     async with asyncio.timeout(timeout_seconds):
-        reader, writer = await _connect(server, tls if server.scheme == "https" else None)
+        reader, writer = await _connect(server, tls if server.scheme in SECURE_SCHEMES else None)
         try:
             writer.write(head + body)
             # Not drained before reading: who refuses a long body answers without reading it.
@@ -84,12 +88,19 @@ async def fetch(
 
 
 async def _connect(server: SplitResult, tls: TlsClient | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    host, port = server.hostname or "", server.port or PORTS[server.scheme]
+    if server.scheme in SOCKET_SCHEMES:
+        host, port = server.netloc, 0
+    else:
+        host, port = server.hostname or "", server.port or PORTS[server.scheme]
     if tls is None:
-        return await asyncio.open_connection(host, port)
+        return await (asyncio.open_connection(host, port) if port else asyncio.open_unix_connection(host))
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(loop=loop)
-    protocol = await tls.connect(host, port, lambda: _KnowsTransport(reader, loop=loop))
+
+    def factory() -> _KnowsTransport:
+        return _KnowsTransport(reader, loop=loop)
+
+    protocol = await (tls.connect(host, port, factory) if port else tls.connect_unix(host, factory))
     return reader, asyncio.StreamWriter(protocol.transport, protocol, reader, loop)
 
 
@@ -107,9 +118,9 @@ def _split(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise HttpFailed(f"{url}: {error}") from None
-    if parts.scheme not in PORTS:
+    if parts.scheme not in PORTS and parts.scheme not in SOCKET_SCHEMES:
         raise HttpFailed(f'{url}: unsupported protocol scheme "{parts.scheme}"')
-    if not parts.hostname or port == 0:
+    if not parts.netloc if parts.scheme in SOCKET_SCHEMES else not parts.hostname or port == 0:
         raise HttpFailed(f"{url}: no host in request URL")
     return parts
 

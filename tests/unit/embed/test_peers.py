@@ -97,3 +97,16 @@ def test_the_transport_s_word_of_our_removal_reaches_the_housekeeper(tmp_path: P
             assert node.housekeeper.was_removed.is_set()
 
     run(scenario())
+
+
+def test_patience_with_peers_is_as_the_flags_say(tmp_path: Path) -> None:
+    """The flags raise it; below five seconds they do not go. Signs of life are as frequent as others expect them."""
+
+    async def scenario() -> None:
+        settings = {"raft_read_timeout_seconds": 60.0, "raft_write_timeout_seconds": 1.0, "election_timeout_ms": 3_000}
+        async with open_node(tmp_path, elect=False, **settings) as (node, _):
+            timeouts = node.peers.network.world.timeouts
+            assert (timeouts.read_seconds, timeouts.write_seconds, timeouts.dial_seconds) == (60.0, 5.0, 4.0)
+            assert timeouts.link_heartbeat_seconds < 5 / 2 and timeouts.idle_seconds < 5
+
+    run(scenario())

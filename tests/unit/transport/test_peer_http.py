@@ -160,7 +160,9 @@ def test_nobody_there() -> None:
 @pytest.mark.parametrize(
     ("url", "proxy", "text"),
     [
-        ("unix://m1:0", "", 'unsupported protocol scheme "unix"'),
+        ("unixs://m1:0", "", "TLS is not set up"),
+        ("unix:///run/m1", "", "no host"),
+        ("ftp://m1:0", "", 'unsupported protocol scheme "ftp"'),
         ("http://:2380", "", "no host"),
         ("http://127.0.0.1:0", "", "no host"),
         ("http://127.0.0.1:x", "", "could not be cast"),

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from etcdpy.base.duration import format_duration
 from etcdpy.base.log import build_logger, close_logger, log_fatal, log_info, log_warn
 from etcdpy.cli.etcd.usage import USAGE, flags_text, version_text
 from etcdpy.embed.assemble import config_of_file, config_of_flags, with_default_cluster
@@ -80,11 +81,21 @@ def prepare(arguments: Sequence[str], environment: Mapping[str, str]) -> Prepare
         raise Exit(EXIT_REFUSED) from None
     finally:
         close_logger(early)
+    _log_raised_timeouts(config, log)
     try:
         return Prepared(_check(config, arguments, log, path=_file_name(parsed, environment)), log)
     except BaseException:
         close_logger(log)
         raise
+
+
+def _log_raised_timeouts(config: Config, log: logging.Logger) -> None:
+    for name, wanted, used in (
+        ("raft-read-timeout", config.raft_read_timeout_seconds, config.raft_read_seconds),
+        ("raft-write-timeout", config.raft_write_timeout_seconds, config.raft_write_seconds),
+    ):
+        if wanted < used:
+            log_info(log, f"{name} increased to minimum value: {format_duration(used)}")
 
 
 def _read_arguments(arguments: Sequence[str]) -> ParsedFlags:

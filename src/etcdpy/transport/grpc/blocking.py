@@ -173,7 +173,7 @@ class BlockingChannel:
         self.address = Address(address)
         self._connect_timeout = connect_timeout
         self._ssl_context = ssl_context
-        self._server_hostname = server_hostname or self.address.host
+        self._server_hostname = server_hostname or self.address.server_name
         self._endpoint = Endpoint(
             None,
             server=False,
@@ -191,12 +191,15 @@ class BlockingChannel:
         if self._session is not None and self._session.alive and not self._session.draining:
             return
         self.close()
+        session = Session(self._endpoint)
         try:
             self._sock = self._open_socket()
+            self._session = session
+            # A server that wants a certificate and got none may hang up only now.
+            session.connection_made(_SocketTransport(self._sock))
         except OSError as error:
+            self.close()
             client_call.raise_unavailable(self.address, error)
-        self._session = Session(self._endpoint)
-        self._session.connection_made(_SocketTransport(self._sock))
 
     def unary(self, path: bytes, message: bytes, timeout: float | None = None, metadata: Metadata = ()) -> bytes:
         """Make one call and return the answer's message. `timeout` in seconds covers all of it; raises EtcdError."""

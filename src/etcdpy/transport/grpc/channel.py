@@ -151,7 +151,7 @@ class Channel:
         self.address = Address(address)
         self._connect_timeout = connect_timeout
         self._ssl_context = ssl_context
-        self._server_hostname = server_hostname or self.address.host
+        self._server_hostname = server_hostname or self.address.server_name
         self._connecting = asyncio.Lock()
         self._endpoint: Endpoint | None = None
         self._session: Session | None = None

@@ -68,6 +68,11 @@ class Address:
         self.port = int(port)
 
     @property
+    def server_name(self) -> str:
+        """The name that the server's certificate must bear; of a socket its file's, up to a colon (as in Go)."""
+        return self.unix_path.rpartition("/")[2].partition(":")[0] if self.unix_path else self.host
+
+    @property
     def authority(self) -> bytes:
         """The :authority that Go's client sends."""
         return b"localhost" if self.unix_path else self.text.encode()

@@ -155,6 +155,7 @@ cdef class Session:
     cdef int32_t current_id
     cdef list events                       # streams with Stream.events != 0
     cdef bint dispatching, in_callbacks
+    cdef bint is_socket                    # the client came through a socket of the file system
     cdef list postponed                    # whole unary requests that wait until less is queued for sending
     # Receive budget. Invariant: each is the sum of the like-named field over this session's streams.
     cdef readonly size_t held_bytes, pending_bytes, reserved_bytes, queued_bytes

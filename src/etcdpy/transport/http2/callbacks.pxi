@@ -8,6 +8,9 @@ cdef int ERR_BAD_CLIENT_MAGIC = -903
 cdef nghttp2_session_callbacks *CALLBACKS
 cdef nghttp2_option *SERVER_OPTION
 cdef nghttp2_option *CLIENT_OPTION
+# Go's clients put a socket's path into :authority, which nghttp2 takes for an attack. It can only check all of a request or
+# nothing, so on sockets we check fields ourselves.
+cdef nghttp2_option *SOCKET_OPTION
 
 
 cdef int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *me) noexcept:
@@ -48,11 +51,19 @@ cdef int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_
         # nghttp2 announces this limit but does not enforce it. RST_STREAM, and the HPACK state stays right.
         session.glitch(50)
         return ERR_TEMPORAL_CALLBACK_FAILURE
+    if session.is_socket and not is_field_valid(name, name_size, value, value_size):
+        return ERR_TEMPORAL_CALLBACK_FAILURE
     if session.endpoint.server:
-        take_request_field(session, call, name, name_size, value, value_size)
+        # No gRPC request has trailers; what somebody sends as such means nothing.
+        if <int>frame.headers.cat == HCAT_REQUEST:
+            take_request_field(session, call, name, name_size, value, value_size)
     else:
         take_response_field(call, name, name_size, value, value_size)
     return 0
+
+
+cdef bint is_field_valid(const uint8_t *name, size_t name_size, const uint8_t *value, size_t value_size) noexcept:
+    return nghttp2_check_header_name(name, name_size) and nghttp2_check_header_value(value, value_size)
 
 
 cdef inline bint same(const uint8_t *data, const char *text, size_t size) noexcept:
@@ -245,7 +256,7 @@ cdef void request_head(Session session, Stream call) noexcept:
         call.deadline_at = 0
         call.raise_event(EVENT_OPEN)
         return
-    if not call.is_post or not call.is_grpc or call.bad_timeout:
+    if not call.is_post or not call.is_grpc or call.bad_timeout or call.path is None:
         call.ignoring = True
         call.closed = True
         nghttp2_submit_rst_stream(session.h2, 0, call.id, PROTOCOL_ERROR)
@@ -393,7 +404,8 @@ cdef int make_callbacks() except -1:
 cdef int make_options() except -1:
     cdef nghttp2_option *option
     cdef int kind
-    for side in range(2):
+    global SERVER_OPTION, CLIENT_OPTION, SOCKET_OPTION
+    for side in range(3):
         if nghttp2_option_new(&option) != 0:
             raise MemoryError
         nghttp2_option_set_no_auto_window_update(option, 1)
@@ -408,10 +420,11 @@ cdef int make_options() except -1:
         for kind in range(CONTINUATION + 1, 256):
             nghttp2_option_set_user_recv_extension_type(option, kind)
         if side == 0:
-            global SERVER_OPTION
             SERVER_OPTION = option
+        elif side == 1:
+            nghttp2_option_set_no_http_messaging(option, 1)
+            SOCKET_OPTION = option
         else:
-            global CLIENT_OPTION
             # How many streams a client opens before it has seen the server's SETTINGS.
             nghttp2_option_set_peer_max_concurrent_streams(option, 100)
             CLIENT_OPTION = option

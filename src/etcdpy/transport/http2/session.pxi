@@ -42,7 +42,9 @@ cdef class Session:
         self.transport = transport
         self.peer = peer_name(transport)
         if endpoint.server:
-            nghttp2_session_server_new2(&self.h2, CALLBACKS, <void *>self, SERVER_OPTION)
+            # There the address is a text, mostly an empty one; it is None where the peer has gone already.
+            self.is_socket = isinstance(transport.get_extra_info("peername"), (str, bytes))
+            nghttp2_session_server_new2(&self.h2, CALLBACKS, <void *>self, SOCKET_OPTION if self.is_socket else SERVER_OPTION)
         else:
             nghttp2_session_client_new2(&self.h2, CALLBACKS, <void *>self, CLIENT_OPTION)
         if self.h2 == NULL:

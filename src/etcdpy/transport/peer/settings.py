@@ -29,17 +29,22 @@ class Timeouts:
     @property
     def link_heartbeat_seconds(self) -> float:
         """How often a silent stream shows that it lives: three times before its reader gives it up."""
-        return self.read_seconds / 3
+        return self._patience_seconds / 3
 
     @property
     def idle_seconds(self) -> float:
         """How long an idle connection is kept: shorter than the other side's patience."""
-        return self.read_seconds * 0.8
+        return self._patience_seconds * 0.8
 
     @property
     def probe_seconds(self) -> float:
         """How often a peer is probed: often enough to keep the connection alive (etcd: read timeout - 1 s)."""
-        return self.read_seconds * 0.8
+        return self._patience_seconds * 0.8
+
+    @property
+    def _patience_seconds(self) -> float:
+        """The other side's: with a longer --raft-read-timeout here it may still be the usual one there."""
+        return min(self.read_seconds, READ_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from etcdpy.transport.tls.connection import TlsConnection
@@ -18,6 +18,9 @@ from etcdpy.transport.tls.reasons import handshake_reason
 from etcdpy.transport.tls.server import check_allowed_name
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+
+# Opens a connection for the protocol that it is given.
+_Dial = Callable[[Callable[[], TlsConnection]], Awaitable[object]]
 
 
 class HandshakeFailed(ConnectionError):
@@ -33,10 +36,18 @@ class TlsClient:
 
     async def connect(self, host: str, port: int, factory: Callable[[], ProtocolT]) -> ProtocolT:
         """Return the protocol that `factory` made, connected. Raise OSError."""
-        opening = _Opening(self, host, factory)
+        return await self._open(host, factory, lambda made: self.loop.create_connection(made, host, port))
+
+    async def connect_unix(self, path: str, factory: Callable[[], ProtocolT]) -> ProtocolT:
+        """The same through a socket of the file system, whose certificate bears the file's name up to a colon."""
+        name = path.rpartition("/")[2].partition(":")[0]
+        return await self._open(name, factory, lambda made: self.loop.create_unix_connection(made, path))
+
+    async def _open(self, name: str, factory: Callable[[], ProtocolT], dial: _Dial) -> ProtocolT:
+        opening = _Opening(self, name, factory)
         connection = TlsConnection(self.loop, opening, is_server=False)
         try:
-            await self.loop.create_connection(lambda: connection, host, port)
+            await dial(lambda: connection)
             return cast(ProtocolT, await opening.opened_app)
         except BaseException:
             opening.opened_app.cancel()
