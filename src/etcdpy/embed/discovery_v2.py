@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.embed.discovery import BAD_ENDPOINT, BAD_SIZE, DUPLICATE_ID, FULL, SIZE_MAX, Backoff, Refused
+from etcdpy.embed.discovery_dial import DiscoveryDialler, proxy_authorization
 from etcdpy.transport.peer_http import HttpAnswer, HttpFailed, fetch
 
 # Upstream's client.DefaultRequestTimeout.
@@ -65,6 +66,8 @@ class V2Discovery:
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._directory = parts.path.rstrip("/")
         self._proxy = read_proxy(proxy)
+        self._proxy_headers = proxy_authorization(urlsplit(self._proxy))
+        self._dialler = DiscoveryDialler(log)
         self._own_name = format_id(member_id)
         self._log = log
         self._backoff = Backoff(log, url=self._base, unit_seconds=backoff_unit_seconds)
@@ -166,16 +169,20 @@ class V2Discovery:
     ) -> HttpAnswer:
         """Return the answer of success. Raise V2Error, Unavailable or Refused."""
         url = f"{self._base}{quote(path)}?{urlencode(query)}"
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
         for _ in range(REDIRECTIONS_MAX):
+            if urlsplit(url).scheme == "http":  # otherwise it is told when it is asked to CONNECT
+                headers |= self._proxy_headers
             try:
                 answer = await fetch(
                     url,
                     method=method,
                     body=urlencode(form).encode() if form else b"",
-                    headers={"Content-Type": "application/x-www-form-urlencoded"} if form else {},
+                    headers=headers,
                     timeout_seconds=timeout_seconds,
                     body_bytes_max=ANSWER_BYTES_MAX,
                     proxy=self._proxy,
+                    dial=self._dialler.dial,
                 )
             except HttpFailed as error:
                 raise Unavailable(str(error)) from None

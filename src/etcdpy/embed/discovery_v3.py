@@ -11,15 +11,19 @@ Upstream: server/etcdserver/api/v3discovery.
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Final
 
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.client.aio import AsyncClient
+from etcdpy.client.endpoint import TLS_ALWAYS, Endpoint
 from etcdpy.client.request import watch_request
 from etcdpy.embed.config import Config
 from etcdpy.embed.discovery import BAD_SIZE, FULL, NO_SIZE, SIZE_MAX, Backoff, Refused
+from etcdpy.embed.errors import StartError
+from etcdpy.transport.tls import Credentials, TlsFilesError, TlsSettings
 
 PREFIX: Final = "/_etcd/registry"
 
@@ -31,16 +35,55 @@ async def discover_v3(
     config: Config, member_id: int, registration: str, log: logging.Logger, *, backoff_unit_seconds: float = 1.0
 ) -> tuple[list[str], int]:
     """Register, wait for the others, return the registrations of all and the cluster's size. Raise Refused."""
+    user, password = _read_user(config)
+    url = ",".join(config.discovery_endpoints)
+
+    def report(attempt: int, error: EtcdError) -> None:
+        """What a call that fails at last does not say: why the service cannot be reached, say."""
+        log_warn(log, "retrying of unary invoker failed", target=url, attempt=attempt, error=str(error))
+
     client = AsyncClient(
         config.discovery_endpoints,
         dial_timeout=config.discovery_dial_timeout_seconds,
         command_timeout=config.discovery_request_timeout_seconds,
+        ssl_context=_ssl_context(config, log),
+        user=user.encode(),
+        password=password.encode(),
+        report=report,
     )
     async with client:
-        url = ",".join(config.discovery_endpoints)
         backoff = Backoff(log, url=url, unit_seconds=backoff_unit_seconds)
         discovery = V3Discovery(client, config.discovery_token, member_id, log, backoff)
         return await discovery.join(registration)
+
+
+def _read_user(config: Config) -> tuple[str, str]:
+    """Return name and password: `name:password` is one way to give both."""
+    if config.discovery_password:
+        return config.discovery_user, config.discovery_password
+    user, _, password = config.discovery_user.partition(":")
+    return user, password
+
+
+def _ssl_context(config: Config, log: logging.Logger) -> ssl.SSLContext | None:
+    """Return what TLS to speak with endpoints that do not say whether they want it; and with those that do.
+
+    As in 3.6 a file alone asks for TLS, whatever --discovery-insecure-transport says. Raise StartError.
+    """
+    settings = TlsSettings(
+        cert_file=config.discovery_cert, key_file=config.discovery_key, trusted_ca_file=config.discovery_cacert
+    )
+    has_https = any(Endpoint(text).tls == TLS_ALWAYS for text in config.discovery_endpoints)
+    if settings == TlsSettings() and config.discovery_insecure_transport and not has_https:
+        return None
+    try:
+        context = Credentials(settings, log).client_context()
+    except TlsFilesError as error:
+        raise StartError(str(error)) from None
+    if config.discovery_insecure_skip_tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class V3Discovery:

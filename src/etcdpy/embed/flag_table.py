@@ -99,15 +99,12 @@ _SOCKETS = (
     "`unix://a:1` is the socket `a:1` of the working directory, `unix:///run/etcd.sock` a path; `unixs` is with TLS."
 )
 _PEER_SOCKETS = "`unix://a:1` is the socket `a:1` of the working directory; `unixs` is with TLS."
-_TLS = "TLS towards the discovery service comes later."
 _V2 = "The v2 API comes later."
-_NO_TLS_DISCOVERY = "`https` is refused: TLS towards the discovery service comes later."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
 _MEMLOCK = "All memory of the process; needs CAP_IPC_LOCK or an infinite RLIMIT_MEMLOCK, or the start is refused."
 _DEFRAG_SERVES = (
     "Service goes on during our defragmentation, so there is nothing to take the member out of service for."
 )
-_DISCOVERY_USER = "Users and roles come later."
 
 # fmt: off
 FLAGS: Final[tuple[Flag, ...]] = (
@@ -145,9 +142,9 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("initial-cluster-state", "select", "new", CLUSTERING, WORKS, "'new' founds a cluster, 'existing' joins one.", choices=("existing", "new")),
     Flag("initial-cluster-token", "string", "etcd-cluster", CLUSTERING, WORKS, "Keeps clusters with equal URLs apart: it enters every id."),
     Flag("advertise-client-urls", "urls", "http://localhost:2379", CLUSTERING, WORKS, "URLs under which clients reach this member; they are told to clients."),
-    Flag("discovery", "string", "", CLUSTERING, WORKS, "URL of a v2 discovery token.", note=_NO_TLS_DISCOVERY),
+    Flag("discovery", "string", "", CLUSTERING, WORKS, "URL of a v2 discovery token.", note="`https` believes the authorities of the system; SSL_CERT_FILE names others."),
     Flag("discovery-fallback", "select", "proxy", CLUSTERING, HARMLESS, "What to do when discovery fails: 'exit' or 'proxy'.", key=NO_KEY, choices=("exit", "proxy"), note="There is no v2 proxy to fall back to: who comes too late ends, as with `exit`."),
-    Flag("discovery-proxy", "string", "", CLUSTERING, WORKS, "HTTP proxy towards the discovery service.", note=_NO_TLS_DISCOVERY),
+    Flag("discovery-proxy", "string", "", CLUSTERING, WORKS, "HTTP proxy towards the discovery service.", note="An `https` service is reached by CONNECT."),
     Flag("discovery-srv", "string", "", CLUSTERING, WORKS, "Domain whose SRV records list the members."),
     Flag("discovery-srv-name", "string", "", CLUSTERING, WORKS, "Suffix of the SRV names that are asked for."),
     Flag("strict-reconfig-check", "bool", "true", CLUSTERING, WORKS, "Refuse membership changes that would lose the quorum."),
@@ -155,7 +152,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("auto-compaction-retention", "string", "0", CLUSTERING, WORKS, "How much history to keep: a duration or a number of revisions (0: all)."),
     Flag("auto-compaction-mode", "string", "periodic", CLUSTERING, WORKS, "Meaning of the retention: 'periodic' is a duration, hours when no unit is given; 'revision' counts revisions."),
     Flag("enable-v2", "bool", "false", CLUSTERING, LATER, "Serve the v2 API.", note=_V2),
-    Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note=_V2),
+    Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note="What the cluster keeps in the v2 store is written in any case, so that members of 3.5 can read it."),
     # --- Security
     Flag("cert-file", "string", "", SECURITY, WORKS, "Certificate shown to clients.", key=NO_KEY),
     Flag("key-file", "string", "", SECURITY, WORKS, "Key of the certificate shown to clients.", key=NO_KEY),
@@ -251,19 +248,19 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("distributed-tracing-service-name", "string", "etcd", NEWER, HARMLESS, "Name of the service in traces.", note="Tracing comes later."),
     Flag("distributed-tracing-instance-id", "string", "", NEWER, HARMLESS, "Id of this member in traces.", note="Tracing comes later."),
     Flag("distributed-tracing-sampling-rate", "int", "0", NEWER, HARMLESS, "Traces kept among a million.", note="Tracing comes later."),
-    Flag("discovery-endpoints", "strings", "", NEWER, WORKS, "Endpoints of the etcd cluster that helps members find each other.", key=NO_KEY, note=_NO_TLS_DISCOVERY),
+    Flag("discovery-endpoints", "strings", "", NEWER, WORKS, "Endpoints of the etcd cluster that helps members find each other.", key=NO_KEY),
     Flag("discovery-token", "string", "", NEWER, WORKS, "Token that names the cluster to found.", key=NO_KEY),
     Flag("discovery-dial-timeout", "duration", "2s", NEWER, WORKS, "Time to connect to the discovery service.", key=NO_KEY),
     Flag("discovery-request-timeout", "duration", "5s", NEWER, WORKS, "Time for a request to the discovery service.", key=NO_KEY),
     Flag("discovery-keepalive-time", "duration", "2s", NEWER, HARMLESS, "Time between two pings to the discovery service.", key=NO_KEY, note=_NO_PINGS),
     Flag("discovery-keepalive-timeout", "duration", "6s", NEWER, HARMLESS, "Time to wait for the answer of such a ping.", key=NO_KEY, note=_NO_PINGS),
-    Flag("discovery-insecure-transport", "bool", "true", NEWER, HARMLESS, "Speak to the discovery service without TLS.", key=NO_KEY, note=_TLS),
-    Flag("discovery-insecure-skip-tls-verify", "bool", "false", NEWER, LATER, "Do not check the discovery service's certificate.", key=NO_KEY, note=_TLS),
-    Flag("discovery-cert", "string", "", NEWER, LATER, "Certificate shown to the discovery service.", key=NO_KEY, note=_TLS),
-    Flag("discovery-key", "string", "", NEWER, LATER, "Key of that certificate.", key=NO_KEY, note=_TLS),
-    Flag("discovery-cacert", "string", "", NEWER, LATER, "Authority that signed the discovery service's certificate.", key=NO_KEY, note=_TLS),
-    Flag("discovery-user", "string", "", NEWER, LATER, "User (and password) at the discovery service.", key=NO_KEY, note=_DISCOVERY_USER),
-    Flag("discovery-password", "string", "", NEWER, LATER, "Password at the discovery service.", key=NO_KEY, note=_DISCOVERY_USER),
+    Flag("discovery-insecure-transport", "bool", "true", NEWER, WORKS, "Speak to the discovery service without TLS.", key=NO_KEY, note="A file for TLS, or an `https` endpoint, asks for TLS anyway, as in 3.6."),
+    Flag("discovery-insecure-skip-tls-verify", "bool", "false", NEWER, WORKS, "Do not check the discovery service's certificate.", key=NO_KEY),
+    Flag("discovery-cert", "string", "", NEWER, WORKS, "Certificate shown to the discovery service.", key=NO_KEY),
+    Flag("discovery-key", "string", "", NEWER, WORKS, "Key of that certificate.", key=NO_KEY),
+    Flag("discovery-cacert", "string", "", NEWER, WORKS, "Authority that signed the discovery service's certificate.", key=NO_KEY),
+    Flag("discovery-user", "string", "", NEWER, WORKS, "User (and password) at the discovery service.", key=NO_KEY, note="`name:password` gives both; there is no prompt."),
+    Flag("discovery-password", "string", "", NEWER, WORKS, "Password at the discovery service.", key=NO_KEY),
     # --- Unsafe
     Flag("force-new-cluster", "bool", "false", UNSAFE, WORKS, "Make a cluster of one member out of what is left of a larger one."),
     Flag("unsafe-no-fsync", "bool", "false", UNSAFE, WORKS, "Do not wait for the disk. A crash then loses acknowledged writes."),

@@ -11,7 +11,7 @@ from typing import Final
 
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import NotSupportedYet
-from etcdpy.embed.flag_table import BY_NAME, LATER, REFUSED, Flag, setting_flags
+from etcdpy.embed.flag_table import LATER, REFUSED, Flag, setting_flags
 from etcdpy.embed.urls import parse_url
 
 DEFAULTS: Final = Config()
@@ -26,12 +26,6 @@ def check_support(config: Config) -> None:
         raise NotSupportedYet(f"--{flag.name} is {VERDICTS[flag.support]}: {_reason(flag)}")
     if config.log_format != "json":
         raise NotSupportedYet(f"--log-format={config.log_format} is not supported yet: log lines are JSON")
-    for name in ("discovery", "discovery-proxy"):
-        _check_discovery_scheme(name, getattr(config, BY_NAME[name].config_field))
-    if any(endpoint.startswith(("https:", "unixs:")) for endpoint in config.discovery_endpoints):
-        raise NotSupportedYet(
-            "--discovery-endpoints with TLS are not supported yet: TLS towards the discovery service comes later"
-        )
     for text in config.initial_advertise_peer_urls:
         _check_peer_socket(text)
 
@@ -49,11 +43,6 @@ def _check_peer_socket(text: str) -> None:
             f"--initial-advertise-peer-urls={text} is not supported: "
             "the socket of a peer is a file in the working directory, named as unix://host:port"
         )
-
-
-def _check_discovery_scheme(name: str, text: str) -> None:
-    if text.startswith("https:"):
-        raise NotSupportedYet(f"--{name}={text} is not supported yet: TLS towards the discovery service comes later")
 
 
 def changed_settings(config: Config) -> list[str]:

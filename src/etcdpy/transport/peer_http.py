@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -35,6 +36,8 @@ READ_BYTES: Final = 16 * 1024
 PORTS: Final = {"http": 80, "https": 443}
 SECURE_SCHEMES: Final = ("https", "unixs")
 SOCKET_SCHEMES: Final = ("unix", "unixs")
+
+Dial = Callable[[SplitResult, SplitResult], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 class HttpFailed(OSError):
@@ -58,22 +61,24 @@ async def fetch(
     body_bytes_max: int = BODY_BYTES_MAX,
     tls: TlsClient | None = None,
     proxy: str = "",
+    dial: Dial | None = None,
 ) -> HttpAnswer:
     """Send one request and return its answer, whatever its status. Raise OSError when there is none.
 
-    `https` needs `tls`. `proxy` is the URL of an HTTP proxy to send a plain `http` request through. Without
-    `timeout_seconds` the answer may come at any time: for waits that end when something happens.
+    `https` needs `tls`. `proxy` is the URL of an HTTP proxy to send a plain `http` request through. Others connect by
+    `dial`, which is given the server (the proxy, if there is one) and the target. Without `timeout_seconds` the answer
+    may come at any time: for waits that end when something happens.
     """
     target = _split(url)
-    if target.scheme in SECURE_SCHEMES and tls is None:
-        raise HttpFailed(f"{method} {url}: TLS is not set up")
-    if target.scheme == "https" and proxy:
-        raise HttpFailed(f"{method} {url}: a proxy is only supported for http")
     server = _split(proxy) if proxy else target
-    head = _head(target, method, body, headers or {}, is_proxied=bool(proxy))
+    if dial is None:
+        if target.scheme in SECURE_SCHEMES and (tls is None or proxy):
+            raise HttpFailed(f"{method} {url}: TLS is not set up")
+        dial = functools.partial(_connect, tls=tls)
+    head = _head(target, method, body, headers or {}, is_proxied=bool(proxy) and target.scheme == "http")
     parser = _AnswerParser(body_bytes_max, has_body=method != "HEAD")
     async with asyncio.timeout(timeout_seconds):
-        reader, writer = await _connect(server, tls if server.scheme in SECURE_SCHEMES else None)
+        reader, writer = await dial(server, target)
         try:
             writer.write(head + body)
             # Not drained before reading: who refuses a long body answers without reading it.
@@ -87,7 +92,11 @@ async def fetch(
     return parser.answer()
 
 
-async def _connect(server: SplitResult, tls: TlsClient | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(
+    server: SplitResult, target: SplitResult, *, tls: TlsClient | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if server.scheme not in SECURE_SCHEMES:
+        tls = None
     if server.scheme in SOCKET_SCHEMES:
         host, port = server.netloc, 0
     else:

@@ -53,15 +53,5 @@ def test_the_console_format_is_refused() -> None:
         check_support(Config(log_format="console"))
 
 
-def test_a_discovery_service_with_tls_is_refused() -> None:
-    for changes in (
-        {"discovery": "https://d/x"},
-        {"discovery_proxy": "https://p"},
-        {"discovery_endpoints": ("a:1", "https://b:1")},
-    ):
-        with pytest.raises(NotSupportedYet, match="TLS towards the discovery service comes later"):
-            check_support(dataclasses.replace(Config(), **changes))
-
-
 def test_changed_settings_are_named() -> None:
     assert changed_settings(Config(name="x", max_wals=1)) == ["max_wals", "name"]
