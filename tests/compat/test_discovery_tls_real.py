@@ -252,7 +252,11 @@ def test_a_member_founds_its_cluster_through_v3_keys(
 
 @pytest.mark.parametrize(
     ("missing", "text"),
-    [("cacert", "certificate verify failed"), ("cert", "certificate required"), ("user", "permission denied")],
+    [
+        ("cacert", "certificate signed by unknown authority"),
+        ("cert", "retrying of unary invoker failed"),
+        ("user", "permission denied"),
+    ],
 )
 def test_who_lacks_something_waits(v3_service: Service, tmp_path: Path, missing: str, text: str) -> None:
     token = f"lacks-{missing}"

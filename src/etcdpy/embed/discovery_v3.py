@@ -40,7 +40,8 @@ async def discover_v3(
 
     def report(attempt: int, error: EtcdError) -> None:
         """What a call that fails at last does not say: why the service cannot be reached, say."""
-        log_warn(log, "retrying of unary invoker failed", target=url, attempt=attempt, error=str(error))
+        if attempt == 0:  # the others are much the same
+            log_warn(log, "retrying of unary invoker failed", target=url, attempt=attempt, error=str(error))
 
     client = AsyncClient(
         config.discovery_endpoints,

@@ -17,6 +17,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from starlette.routing import BaseRoute
+
 from etcdpy.api.gateway.mount import SOCKET_PREFIXES, gateway_routes
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
@@ -287,8 +289,21 @@ class Etcd:
             self._log,
             origins=config.cors,
             hosts=config.host_whitelist,
-            more_routes=gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else (),
+            more_routes=[
+                *(gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else ()),
+                *self._pprof_routes(),
+            ],
         )
+
+    def _pprof_routes(self) -> list[BaseRoute]:
+        """Profiles are for who asks for them; as in etcd that is also who wants to read everything in the log."""
+        if not self.config.enable_pprof and self.config.log_level.lower() != "debug":
+            return []
+        # Imported late: nothing of it is there otherwise.
+        from etcdpy.api.ops.pprof import PREFIX, pprof_routes
+
+        log_info(self._log, "pprof is enabled", path=PREFIX)
+        return pprof_routes()
 
     @property
     def _client_body_bytes_max(self) -> int:

@@ -184,7 +184,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("bcrypt-cost", "uint", "10", AUTH, WORKS, "Cost of the hashes of passwords, 4 to 31."),
     Flag("auth-token-ttl", "uint", "300", AUTH, WORKS, "Seconds for which a token is valid after it was last used.", "auth_token_ttl_seconds"),
     # --- Profiling and Monitoring
-    Flag("enable-pprof", "bool", "false", MONITORING, LATER, "Serve profiles below /debug/pprof/.", note="Profiles come later."),
+    Flag("enable-pprof", "bool", "false", MONITORING, WORKS, "Serve profiles below /debug/pprof/, to clients.", note="profile, goroutine (threads and tasks), heap (with PYTHONTRACEMALLOC), cmdline. On with --log-level=debug, too, as in etcd."),
     Flag("metrics", "string", "basic", MONITORING, WORKS, "'extensive' adds a histogram of handling times per gRPC method."),
     Flag("listen-metrics-urls", "urls", "", MONITORING, WORKS, "Further URLs that serve /metrics and the health endpoints only.", note=_SOCKETS),
     # --- Logging
