@@ -100,6 +100,8 @@ _SOCKETS = (
 )
 _PEER_SOCKETS = "`unix://a:1` is the socket `a:1` of the working directory; `unixs` is with TLS."
 _V2 = "The v2 API comes later."
+_TRACING = "OpenTelemetry for Python brings a second gRPC stack and costs every request; see --metrics=extensive and --enable-pprof."
+_TRACING_DETAIL = "Means nothing without tracing, and that is refused."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
 _MEMLOCK = "All memory of the process; needs CAP_IPC_LOCK or an infinite RLIMIT_MEMLOCK, or the start is refused."
 _DEFRAG_SERVES = (
@@ -194,11 +196,11 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("enable-log-rotation", "bool", "false", LOGGING, WORKS, "Rotate the log; needs exactly one file in --log-outputs."),
     Flag("log-rotation-config-json", "string", LOG_ROTATION_DEFAULT, LOGGING, WORKS, "maxsize (MB), maxage (days), maxbackups, localtime and compress of the rotation."),
     # --- Tracing
-    Flag("experimental-enable-distributed-tracing", "bool", "false", TRACING, LATER, "Send traces to a collector.", note="Tracing comes later."),
-    Flag("experimental-distributed-tracing-address", "string", "localhost:4317", TRACING, HARMLESS, "Address of the collector.", note="Tracing comes later."),
-    Flag("experimental-distributed-tracing-service-name", "string", "etcd", TRACING, HARMLESS, "Name of the service in traces.", note="Tracing comes later."),
-    Flag("experimental-distributed-tracing-instance-id", "string", "", TRACING, HARMLESS, "Id of this member in traces.", note="Tracing comes later."),
-    Flag("experimental-distributed-tracing-sampling-rate", "int", "0", TRACING, HARMLESS, "Traces kept among a million.", note="Tracing comes later."),
+    Flag("experimental-enable-distributed-tracing", "bool", "false", TRACING, REFUSED, "Send traces to a collector.", note=_TRACING),
+    Flag("experimental-distributed-tracing-address", "string", "localhost:4317", TRACING, HARMLESS, "Address of the collector.", note=_TRACING_DETAIL),
+    Flag("experimental-distributed-tracing-service-name", "string", "etcd", TRACING, HARMLESS, "Name of the service in traces.", note=_TRACING_DETAIL),
+    Flag("experimental-distributed-tracing-instance-id", "string", "", TRACING, HARMLESS, "Id of this member in traces.", note=_TRACING_DETAIL),
+    Flag("experimental-distributed-tracing-sampling-rate", "int", "0", TRACING, HARMLESS, "Traces kept among a million.", note=_TRACING_DETAIL),
     # --- v2 proxy
     Flag("proxy", "select", "off", PROXY, LATER, "Be a v2 proxy: 'off', 'readonly' or 'on'.", choices=("off", "on", "readonly"), note=_V2),
     Flag("proxy-failure-wait", "uint", "5000", PROXY, HARMLESS, "Milliseconds for which a failed endpoint is left alone.", "proxy_failure_wait_ms", note=_V2),
@@ -243,11 +245,11 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("peer-skip-client-san-verification", "bool", "false", NEWER, WORKS, "Do not compare peers' addresses with their certificates.", key=NO_KEY),
     Flag("log-format", "select", "json", NEWER, WORKS, "Shape of log lines; only 'json' exists here.", choices=("console", "json"), note="`console` is refused."),
     Flag("feature-gates", "string", "", NEWER, REFUSED, "Switches of 3.6, as name=true pairs.", note="We behave as 3.5, which has no gates but a flag for each of the features."),
-    Flag("enable-distributed-tracing", "bool", "false", NEWER, LATER, "Send traces to a collector.", note="Tracing comes later."),
-    Flag("distributed-tracing-address", "string", "localhost:4317", NEWER, HARMLESS, "Address of the collector.", note="Tracing comes later."),
-    Flag("distributed-tracing-service-name", "string", "etcd", NEWER, HARMLESS, "Name of the service in traces.", note="Tracing comes later."),
-    Flag("distributed-tracing-instance-id", "string", "", NEWER, HARMLESS, "Id of this member in traces.", note="Tracing comes later."),
-    Flag("distributed-tracing-sampling-rate", "int", "0", NEWER, HARMLESS, "Traces kept among a million.", note="Tracing comes later."),
+    Flag("enable-distributed-tracing", "bool", "false", NEWER, REFUSED, "Send traces to a collector.", note=_TRACING),
+    Flag("distributed-tracing-address", "string", "localhost:4317", NEWER, HARMLESS, "Address of the collector.", note=_TRACING_DETAIL),
+    Flag("distributed-tracing-service-name", "string", "etcd", NEWER, HARMLESS, "Name of the service in traces.", note=_TRACING_DETAIL),
+    Flag("distributed-tracing-instance-id", "string", "", NEWER, HARMLESS, "Id of this member in traces.", note=_TRACING_DETAIL),
+    Flag("distributed-tracing-sampling-rate", "int", "0", NEWER, HARMLESS, "Traces kept among a million.", note=_TRACING_DETAIL),
     Flag("discovery-endpoints", "strings", "", NEWER, WORKS, "Endpoints of the etcd cluster that helps members find each other.", key=NO_KEY),
     Flag("discovery-token", "string", "", NEWER, WORKS, "Token that names the cluster to found.", key=NO_KEY),
     Flag("discovery-dial-timeout", "duration", "2s", NEWER, WORKS, "Time to connect to the discovery service.", key=NO_KEY),
