@@ -47,7 +47,7 @@ class Run:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=err, env=clean_environment({"TZ": zone}), cwd=folder
             )
-        place = folder / ready_in if ready_in else None
+        places = [self.stdout, self.stderr, *([folder / ready_in] if ready_in else [])]
         for _ in range(int(SECONDS_MAX / 0.05)):
             seen = [
                 path.read_bytes() for path in (self.stdout, self.stderr, place) if path is not None and path.exists()
