@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+from tests.ours import ours_binary
+from tests.reference import start_reference_etcd
 
 LOCK = """
 import os, resource, sys
@@ -41,3 +45,14 @@ def test_memory_is_locked() -> None:
 
     # Without the capability and with a limit it is refused, as above: nothing is done halfway.
     assert int(found[1]) > 0 if found else "--experimental-memory-mlock: mlockall: " in told
+
+
+def test_the_flag_locks_the_memory_of_a_member(tmp_path: Path) -> None:
+    try:
+        running = start_reference_etcd(tmp_path, binary=ours_binary("etcd"), flags=["--experimental-memory-mlock"])
+    except RuntimeError as error:
+        assert "--experimental-memory-mlock: mlockall: " in str(error)
+        return
+    with running:
+        found = re.search(r"VmLck:\s+(\d+) kB", Path(f"/proc/{running.pid}/status").read_text())
+    assert found and int(found[1]) > 0
