@@ -199,3 +199,20 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < deadline
+
+
+def test_lines_for_the_eye(tmp_path: Path) -> None:
+    """A flag of 3.6: time, level, where, what and the fields, with tabs between."""
+    run = Run(tmp_path, "ours", ["--log-format=console", "--log-outputs=stdout"])
+    run.stop()
+    lines = [line.split("\t") for line in run.stdout.read_text().splitlines()]
+    (running,) = [line for line in lines if "Running: " in line]
+    assert running[1:2] + running[3:4] == ["info", "Running: "] and "start.py:" in running[2]
+    assert "--log-format=console" in json.loads(running[4])["args"]
+    assert any(line[2] == "raft" for line in lines), "who says it, where that is a part with a name"
+
+
+def test_the_journal_is_not_for_the_eye(tmp_path: Path) -> None:
+    run = Run(tmp_path, "ours", ["--log-format=console", "--log-outputs=systemd/journal"])
+    assert run.process.wait(SECONDS_MAX) == 1
+    assert "--log-format=console is not for systemd/journal" in run.stderr.read_text()

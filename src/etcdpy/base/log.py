@@ -24,7 +24,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from etcdpy.base.duration import format_duration
@@ -86,19 +86,24 @@ def parse_level(text: str) -> int:
 
 
 def build_logger(
-    *, level: str = "info", outputs: Sequence[str] = ("default",), rotation: Rotation | None = None
+    *,
+    level: str = "info",
+    outputs: Sequence[str] = ("default",),
+    rotation: Rotation | None = None,
+    is_json: bool = True,
 ) -> logging.Logger:
-    """Return a logger that writes to `outputs`. Close it with `close_logger`.
+    """Return a logger that writes to `outputs`, as JSON or for the eye. Close it with `close_logger`.
 
     Raise UnknownLevel, or OSError with etcd's text when an output cannot be opened.
     """
     number = parse_level(level)
-    return _new_logger("", number, JsonHandler(LogPipe(open_outputs(outputs, rotation))))
+    make_line = format_line if is_json else format_console_line
+    return _new_logger("", number, LineHandler(LogPipe(open_outputs(outputs, rotation)), make_line))
 
 
 def logger_to(output: Output, level: str = "info") -> logging.Logger:
     """Return a logger that writes to one given output: for tests and for programs that embed a member."""
-    return _new_logger("", parse_level(level), JsonHandler(LogPipe([output])))
+    return _new_logger("", parse_level(level), LineHandler(LogPipe([output])))
 
 
 def silent_logger() -> logging.Logger:
@@ -161,12 +166,13 @@ def _emit(logger: logging.Logger, level: int, message: str, fields: dict[str, ob
         handler.handle(record)
 
 
-class JsonHandler(logging.Handler):
+class LineHandler(logging.Handler):
     """Makes a line of each record. Takes records of plain `logging` too, such as those of libraries."""
 
-    def __init__(self, pipe: LogPipe) -> None:
+    def __init__(self, pipe: LogPipe, make_line: Callable[[logging.LogRecord, str], bytes] | None = None) -> None:
         super().__init__()
         self._pipe = pipe
+        self._make_line = make_line or format_line
         self._sampled_second = 0
         self._sampled: dict[tuple[int, str], int] = {}  # Invariant: counts of `_sampled_second` only.
 
@@ -175,7 +181,7 @@ class JsonHandler(logging.Handler):
             message = record.getMessage()
             if self._is_sampled_out(record, message):
                 return
-            self._pipe.write(format_line(record, message))
+            self._pipe.write(self._make_line(record, message))
         except Exception:
             # A line that cannot be made must not take the member with it.
             self.handleError(record)
@@ -199,6 +205,26 @@ class JsonHandler(logging.Handler):
 
 def format_line(record: logging.LogRecord, message: str) -> bytes:
     """Return the record as one line of JSON with its newline."""
+    return _encode(json.dumps(_parts(record, message), separators=(",", ":"), ensure_ascii=False, default=_plain))
+
+
+def format_console_line(record: logging.LogRecord, message: str) -> bytes:
+    """Return the record for the eye, as zap's console encoder has it: tabs between, fields as JSON at the end."""
+    parts = _parts(record, message)
+    head = [str(parts.pop(name)) for name in ("ts", "level", "logger", "caller", "msg") if name in parts]
+    trace = parts.pop("stacktrace", None)
+    if parts:
+        head.append(json.dumps(parts, ensure_ascii=False, default=_plain))
+    text = "\t".join(head)
+    return _encode(text if trace is None else f"{text}\n{trace}")
+
+
+def _encode(text: str) -> bytes:
+    # Arguments and file names of the system may hold bytes that are no UTF-8.
+    return (text + "\n").encode("utf-8", "replace")
+
+
+def _parts(record: logging.LogRecord, message: str) -> dict[str, object]:
     line: dict[str, object] = {
         "level": _level_name(record.levelno),
         "ts": format_time(record.created),
@@ -212,9 +238,7 @@ def format_line(record: logging.LogRecord, message: str) -> bytes:
         line[name.replace("_", "-")] = value
     if record.exc_info is not None and record.exc_info[0] is not None:
         line["stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
-    text = json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=_plain)
-    # Arguments and file names of the system may hold bytes that are no UTF-8.
-    return (text + "\n").encode("utf-8", "replace")
+    return line
 
 
 def _level_name(number: int) -> str:

@@ -100,7 +100,7 @@ _SOCKETS = (
 )
 _PEER_SOCKETS = "`unix://a:1` is the socket `a:1` of the working directory; `unixs` is with TLS."
 _V2 = "The v2 API comes later."
-_TRACING = "OpenTelemetry for Python brings a second gRPC stack and costs every request; see --metrics=extensive and --enable-pprof."
+_TRACING = "It would take OpenTelemetry, which brings a gRPC stack of its own and costs every request. --metrics=extensive and --enable-pprof tell where time goes."
 _TRACING_DETAIL = "Means nothing without tracing, and that is refused."
 _NO_PINGS = "The connection lasts for one discovery only and is not pinged."
 _MEMLOCK = "All memory of the process; needs CAP_IPC_LOCK or an infinite RLIMIT_MEMLOCK, or the start is refused."
@@ -243,7 +243,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("memory-mlock", "bool", "false", NEWER, WORKS, "Lock the store in memory.", note=_MEMLOCK),
     Flag("max-learners", "int", "1", NEWER, WORKS, "Most members without a vote."),
     Flag("peer-skip-client-san-verification", "bool", "false", NEWER, WORKS, "Do not compare peers' addresses with their certificates.", key=NO_KEY),
-    Flag("log-format", "select", "json", NEWER, WORKS, "Shape of log lines; only 'json' exists here.", choices=("console", "json"), note="`console` is refused."),
+    Flag("log-format", "select", "json", NEWER, WORKS, "Shape of log lines: 'json' or 'console'.", choices=("console", "json")),
     Flag("feature-gates", "string", "", NEWER, REFUSED, "Switches of 3.6, as name=true pairs.", note="We behave as 3.5, which has no gates but a flag for each of the features."),
     Flag("enable-distributed-tracing", "bool", "false", NEWER, REFUSED, "Send traces to a collector.", note=_TRACING),
     Flag("distributed-tracing-address", "string", "localhost:4317", NEWER, HARMLESS, "Address of the collector.", note=_TRACING_DETAIL),

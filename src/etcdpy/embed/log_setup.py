@@ -7,7 +7,7 @@ import logging
 from typing import Any, Final
 
 from etcdpy.base.log import UnknownLevel, build_logger
-from etcdpy.base.log_output import LogOutputError, Rotation, check_is_single_file
+from etcdpy.base.log_output import JOURNAL_OUTPUT, LogOutputError, Rotation, check_is_single_file
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import ConfigError
 
@@ -27,8 +27,15 @@ def build_configured_logger(config: Config) -> logging.Logger:
         raise ConfigError("--logger=capnslog is removed in v3.5")
     if config.logger != "zap":
         raise ConfigError(f'unknown logger option "{config.logger}"')
+    if config.log_format != "json" and JOURNAL_OUTPUT in config.log_outputs:
+        raise ConfigError(f"--log-format={config.log_format} is not for {JOURNAL_OUTPUT}, which takes JSON")
     try:
-        return build_logger(level=config.log_level, outputs=config.log_outputs, rotation=_read_rotation(config))
+        return build_logger(
+            level=config.log_level,
+            outputs=config.log_outputs,
+            rotation=_read_rotation(config),
+            is_json=config.log_format == "json",
+        )
     except (LogOutputError, UnknownLevel) as error:
         raise ConfigError(str(error)) from None
 

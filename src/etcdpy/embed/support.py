@@ -24,8 +24,6 @@ def check_support(config: Config) -> None:
         if flag.support not in VERDICTS or getattr(config, flag.config_field) == getattr(DEFAULTS, flag.config_field):
             continue
         raise NotSupportedYet(f"--{flag.name} is {VERDICTS[flag.support]}: {_reason(flag)}")
-    if config.log_format != "json":
-        raise NotSupportedYet(f"--log-format={config.log_format} is not supported yet: log lines are JSON")
     for text in config.initial_advertise_peer_urls:
         _check_peer_socket(text)
 

@@ -48,10 +48,5 @@ def test_the_socket_of_a_peer_has_no_path() -> None:
         check_support(Config(initial_advertise_peer_urls=("unix:///run/peer",)))
 
 
-def test_the_console_format_is_refused() -> None:
-    with pytest.raises(NotSupportedYet, match="--log-format=console"):
-        check_support(Config(log_format="console"))
-
-
 def test_changed_settings_are_named() -> None:
     assert changed_settings(Config(name="x", max_wals=1)) == ["max_wals", "name"]
