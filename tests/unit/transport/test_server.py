@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import subprocess
@@ -378,6 +379,90 @@ def test_silent_connection_is_closed() -> None:
 
 
 # ---- listeners
+
+
+@contextlib.contextmanager
+def listening_at(path: Path) -> Iterator[None]:
+    started, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        server = GrpcServer(methods(), loop=loop)
+        listener = Listener("", 0, server.connection, loop=loop, unix_path=str(path))
+        await listener.start()
+        started.set()
+        await loop.run_in_executor(None, stop.wait)
+        listener.close()
+        server.abort()
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def ask_by_socket(path: Path, block: bytes) -> wire.Frame:
+    """Send a request with this header block; return the first frame of the stream."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(str(path))
+        sock.sendall(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0))
+        sock.sendall(wire.headers(1, block) + wire.data(1, wire.message(b"x")))
+        sock.settimeout(10)
+        got = b""
+        while True:
+            for frame in wire.frames_of(got):
+                if frame[2] == 1 and frame[0] in (wire.HEADERS, wire.RST_STREAM):
+                    return frame
+            chunk = sock.recv(65536)
+            assert chunk, "closed"
+            got += chunk
+
+
+def test_what_requests_by_socket_may_say(tmp_path: Path) -> None:
+    """Go's clients name the socket's path as :authority; everything else is looked at as on ports."""
+    authority = wire.field(b":authority", b"/run/etcd.sock")
+    start = wire.field(b":method", b"POST") + wire.field(b":scheme", b"http")
+    path, kind = wire.field(b":path", b"/test.Echo/Unary"), wire.field(b"content-type", b"application/grpc")
+    with listening_at(tmp_path / "sock"):
+        assert ask_by_socket(tmp_path / "sock", start + path + authority + kind)[0] == wire.HEADERS
+        for bad in (
+            start + authority + kind,  # no path
+            start + path + authority + kind + wire.field(b"x", b"a\r\nb"),
+            start + path + authority + kind + wire.field(b"X", b"a"),
+            start + path + authority + kind + wire.field(b"a b", b"a"),
+        ):
+            assert ask_by_socket(tmp_path / "sock", bad)[0] == wire.RST_STREAM
+
+
+def test_files_around_a_socket(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        path = tmp_path / "sock"
+
+        def bind(where: Path) -> Listener:
+            listener = Listener("", 0, asyncio.Protocol, loop=loop, unix_path=str(where))
+            listener.bind()
+            return listener
+
+        old = bind(path)
+        new = bind(path)  # what is left behind is removed, even where somebody still listens
+        old.close()
+        assert path.exists(), "the other one's file stays"
+        new.close()
+        assert not path.exists()
+        for make in (lambda: path.write_text("data"), lambda: (path.unlink(), path.mkdir())):
+            make()
+            listener = Listener("", 0, asyncio.Protocol, loop=loop, unix_path=str(path))
+            with pytest.raises(OSError, match=f"listen unix {path}: bind: address already in use"):
+                listener.bind()
+            listener.close()
+            assert path.exists(), "not ours"
+
+    asyncio.run(scenario())
 
 
 def test_unix_socket_and_second_listener_on_a_taken_port(tmp_path: Path) -> None:
