@@ -154,7 +154,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag("auto-compaction-retention", "string", "0", CLUSTERING, WORKS, "How much history to keep: a duration or a number of revisions (0: all)."),
     Flag("auto-compaction-mode", "string", "periodic", CLUSTERING, WORKS, "Meaning of the retention: 'periodic' is a duration, hours when no unit is given; 'revision' counts revisions."),
     Flag("enable-v2", "bool", "false", CLUSTERING, LATER, "Serve the v2 API.", note=_V2),
-    Flag("v2-deprecation", "select", "not-yet", CLUSTERING, HARMLESS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note="What the cluster keeps in the v2 store is written in any case, so that members of 3.5 can read it."),
+    Flag("v2-deprecation", "select", "not-yet", CLUSTERING, WORKS, "How far the v2 store is given up.", choices=("gone", "not-yet", "write-only", "write-only-drop-data"), note="From `write-only` on, a start is refused while there are keys of the v2 API, as in 3.5."),
     # --- Security
     Flag("cert-file", "string", "", SECURITY, WORKS, "Certificate shown to clients.", key=NO_KEY),
     Flag("key-file", "string", "", SECURITY, WORKS, "Key of the certificate shown to clients.", key=NO_KEY),

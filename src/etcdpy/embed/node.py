@@ -19,7 +19,7 @@ from etcdpy.base.ids import RequestIdGenerator, format_id
 from etcdpy.base.log import log_info, named
 from etcdpy.embed.auto_compaction import read_auto_compaction
 from etcdpy.embed.config import Config
-from etcdpy.embed.node_files import fill_raft_storage, log_local_member, open_backend
+from etcdpy.embed.node_files import check_v2_content, fill_raft_storage, log_local_member, open_backend
 from etcdpy.embed.peer_services import PeerServices
 from etcdpy.embed.peers import build_peers
 from etcdpy.embed.tls import MemberTls
@@ -177,6 +177,7 @@ class _Builder:
             unsafe_no_fsync=config.unsafe_no_fsync,
             is_forced=config.force_new_cluster,
         )
+        check_v2_content(self.recovered, config.v2_deprecation, self.log)
         self.backend = open_backend(config, self.folders, self.recovered, self.log, self.wake)
         check_backend(self.recovered, self.backend)
         self.recovered.hard_state = commit_applied(self.recovered.hard_state, self.backend.consistent_index)

@@ -6,15 +6,21 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from etcdpy.base.ids import format_id
-from etcdpy.base.log import Duration, log_info
+from etcdpy.base.log import Duration, log_error, log_info, log_warn
 from etcdpy.embed.bootstrap_defrag import maybe_defragment
 from etcdpy.embed.config import Config
+from etcdpy.embed.errors import StartError
 from etcdpy.raft.storage import MemoryStorage
 from etcdpy.server.bootstrap import Folders, Recovered
+from etcdpy.state.v2store.store import CLUSTER_NAMESPACE
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.bolt.takeover import import_bolt, open_or_take_over
+
+# The first stage of --v2-deprecation: the v2 store may hold anything.
+V2_NOT_YET: Final = "not-yet"
 
 
 def open_backend(
@@ -43,6 +49,27 @@ def open_backend(
     log_info(log, "opened backend db", path=str(folders.member / "store"), took=Duration(time.perf_counter() - started))
     maybe_defragment(backend, config.bootstrap_defrag_threshold_megabytes, log)
     return backend
+
+
+def check_v2_content(recovered: Recovered, stage: str, log: logging.Logger) -> None:
+    """What users of the v2 API have stored is warned of, and refused from the stage on that forbids it.
+
+    As in etcd the snapshot is looked at, not what the log holds since. Raise StartError.
+    """
+    store = recovered.v2store
+    others = [path for path in store.list_children("/") if path != CLUSTER_NAMESPACE]
+    if not any(store.list_children(path) for path in others):
+        return
+    if stage != V2_NOT_YET:
+        recovered.wal.close()
+        error = f"detected disallowed custom content in v2store for stage --v2-deprecation={stage}"
+        log_error(log, "illegal v2store content", error=error)
+        raise StartError(error)
+    log_warn(
+        log,
+        "detected custom v2store content. Etcd v3.5 is the last version allowing to access it using API v2. "
+        "Please remove the content.",
+    )
 
 
 def fill_raft_storage(recovered: Recovered) -> MemoryStorage:
