@@ -18,7 +18,7 @@ from etcdpy.pb import rpc_pb2 as rpc
 from etcdpy.transport.grpc.blocking import BlockingChannel
 from etcdpy.transport.tls import TlsSettings
 from tests.ours import ours_binary
-from tests.reference import RunningEtcd, free_port, start_reference_etcd
+from tests.reference import RunningEtcd, start_reference_etcd
 from tests.unit.server.membership_world import Lines, logger_with
 from tests.unit.transport.wire import connect, read_to_end, read_until
 
@@ -80,9 +80,7 @@ def test_size_of_a_request(member: RunningEtcd, size: int, text: str) -> None:
 def test_number_of_learners(member: RunningEtcd, usual: RunningEtcd) -> None:
     texts = {}
     for running in (member, usual):
-        requests = [
-            rpc.MemberAddRequest(peerURLs=[f"http://127.0.0.1:{free_port()}"], isLearner=True) for _ in range(3)
-        ]
+        requests = [rpc.MemberAddRequest(peerURLs=[f"http://127.0.0.1:{port}"], isLearner=True) for port in (1, 2, 3)]
         texts[running] = [outcome(running, b"/etcdserverpb.Cluster/MemberAdd", request) for request in requests]
     refusal = "etcdserver: too many learner members in cluster"
     assert texts[member] == ["", "", refusal]
