@@ -26,6 +26,21 @@ class Kv:
         """Read a key or a range; options: see `request.range_request`."""
         return await self._client.call(method.KV_RANGE, build.range_request(key, **options), timeout)
 
+    async def get_stream(self, key: bytes, **options: Any) -> AsyncIterator[rpc.RangeResponse]:
+        """Read a range in parts, which the member makes as they are taken (see `nouns.Kv.get_stream`)."""
+        request = build.range_request(key, **options)
+        try:
+            stream = await self._client.open_stream(method.RANGE_STREAM_PATH, needs_leader=not request.serializable)
+            try:
+                await stream.write(request.SerializeToString())
+                stream.finish_writing()
+                while (message := await stream.read()) is not None:
+                    yield rpc.RangeStreamResponse.FromString(message).range_response
+            finally:
+                stream.cancel()
+        except EtcdError as error:
+            raise errors.client_error(error) from None
+
     async def put(
         self, key: bytes, value: bytes = b"", *, timeout: float | None = USE_DEFAULT, **options: Any
     ) -> rpc.PutResponse:

@@ -81,6 +81,7 @@ ROLE_REVOKE_PERMISSION: Final = Method(
 )
 
 # Streams.
+RANGE_STREAM_PATH: Final = b"/etcdserverpb.KV/RangeStream"
 WATCH_PATH: Final = b"/etcdserverpb.Watch/Watch"
 LEASE_KEEP_ALIVE_PATH: Final = b"/etcdserverpb.Lease/LeaseKeepAlive"
 SNAPSHOT_PATH: Final = b"/etcdserverpb.Maintenance/Snapshot"

@@ -20,6 +20,7 @@ from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.local import LocalMethods
 from etcdpy.api.v3.lock import LockApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
+from etcdpy.api.v3.range_stream import RangeStreamApi
 from etcdpy.api.v3.stream_permission import StreamPermission
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
@@ -83,8 +84,10 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader, permission=permission
     )
     keep_alive = LeaseKeepAliveApi(node.questions.renewer, header, has_leader=has_leader, permission=permission)
+    ranges = RangeStreamApi(service, node.store, header, permission, has_leader=has_leader, tasks=tasks)
     methods: Methods = {
         b"/etcdserverpb.KV/Range": UnaryMethod(kv.range),
+        b"/etcdserverpb.KV/RangeStream": StreamMethod(ranges.open),
         b"/etcdserverpb.KV/Put": UnaryMethod(kv.put),
         b"/etcdserverpb.KV/DeleteRange": UnaryMethod(kv.delete_range),
         b"/etcdserverpb.KV/Txn": UnaryMethod(kv.txn),

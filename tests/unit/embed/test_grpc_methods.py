@@ -15,6 +15,7 @@ from tests.unit.server.spine import run, until
 
 STREAMS = {
     b"/etcdserverpb.Watch/Watch",
+    b"/etcdserverpb.KV/RangeStream",
     b"/etcdserverpb.Lease/LeaseKeepAlive",
     b"/etcdserverpb.Maintenance/Snapshot",
     b"/grpc.health.v1.Health/Watch",
