@@ -196,6 +196,12 @@ class Maintenance:
         request = rpc.MoveLeaderRequest(targetID=target_id)
         return await self._client.call(method.MAINTENANCE_MOVE_LEADER, request, timeout)
 
+    async def downgrade(
+        self, request: rpc.DowngradeRequest, *, timeout: float | None = USE_DEFAULT
+    ) -> rpc.DowngradeResponse:
+        """Ask whether the cluster may go back to the minor version before its own, allow it, or end that."""
+        return await self._client.call(method.MAINTENANCE_DOWNGRADE, request, timeout)
+
     async def alarms(self, *, timeout: float | None = USE_DEFAULT) -> rpc.AlarmResponse:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET)
         return await self._client.call(method.MAINTENANCE_ALARM, request, timeout)

@@ -55,6 +55,7 @@ MAINTENANCE_HASH_KV: Final = Method(b"/etcdserverpb.Maintenance/HashKV", rpc.Has
 MAINTENANCE_MOVE_LEADER: Final = Method(
     b"/etcdserverpb.Maintenance/MoveLeader", rpc.MoveLeaderResponse, repeatable=True
 )
+MAINTENANCE_DOWNGRADE: Final = Method(b"/etcdserverpb.Maintenance/Downgrade", rpc.DowngradeResponse, repeatable=False)
 
 AUTH_AUTHENTICATE: Final = Method(b"/etcdserverpb.Auth/Authenticate", rpc.AuthenticateResponse, repeatable=False)
 AUTH_ENABLE: Final = Method(b"/etcdserverpb.Auth/AuthEnable", rpc.AuthEnableResponse, repeatable=False)

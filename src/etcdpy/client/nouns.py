@@ -196,6 +196,10 @@ class Maintenance:
     def move_leader(self, target_id: int, *, timeout: float | None = USE_DEFAULT) -> rpc.MoveLeaderResponse:
         return self._client.call(method.MAINTENANCE_MOVE_LEADER, rpc.MoveLeaderRequest(targetID=target_id), timeout)
 
+    def downgrade(self, request: rpc.DowngradeRequest, *, timeout: float | None = USE_DEFAULT) -> rpc.DowngradeResponse:
+        """Ask whether the cluster may go back to the minor version before its own, allow it, or end that."""
+        return self._client.call(method.MAINTENANCE_DOWNGRADE, request, timeout)
+
     def alarms(self, *, timeout: float | None = USE_DEFAULT) -> rpc.AlarmResponse:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET)
         return self._client.call(method.MAINTENANCE_ALARM, request, timeout)

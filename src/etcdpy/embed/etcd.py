@@ -132,6 +132,7 @@ class Etcd:
             self._be_elected_soon(node)
         await self._publish(node)
         node.tasks.start(node.versions.run())
+        node.tasks.start(node.downgrade_monitor.run())
         await self._listen_to_clients()
         gc.collect()
         gc.freeze()

@@ -73,7 +73,7 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     permissions = node.permissions
     lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer, permissions)
     cluster = ClusterApi(service, dispatcher, header, node.roster, node.reconfiguration, read_urls)
-    maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
+    maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, node.downgrades, tasks)
     health = HealthApi()
     auth = AuthApi(service, dispatcher, header, permissions.auth, node.passwords, node.log)
     common_name = _common_name if node.config.client_cert_auth else no_common_name
@@ -103,13 +103,7 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
         b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
         b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
-        b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
-        b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),
-        b"/etcdserverpb.Maintenance/Defragment": UnaryMethod(maintenance.defragment),
-        b"/etcdserverpb.Maintenance/Hash": UnaryMethod(maintenance.hash),
-        b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
-        b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
-        b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        **_maintenance_methods(maintenance),
         **_auth_methods(auth),
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
@@ -133,6 +127,19 @@ def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None
     methods[b"/v3electionpb.Election/Leader"] = StreamMethod(election.leader)
     methods[b"/v3electionpb.Election/Observe"] = StreamMethod(election.observe)
     methods[b"/v3electionpb.Election/Resign"] = StreamMethod(election.resign)
+
+
+def _maintenance_methods(maintenance: MaintenanceApi) -> Methods:
+    return {
+        b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
+        b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),
+        b"/etcdserverpb.Maintenance/Defragment": UnaryMethod(maintenance.defragment),
+        b"/etcdserverpb.Maintenance/Hash": UnaryMethod(maintenance.hash),
+        b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
+        b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
+        b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        b"/etcdserverpb.Maintenance/Downgrade": UnaryMethod(maintenance.downgrade),
+    }
 
 
 def _auth_methods(auth: AuthApi) -> Methods:

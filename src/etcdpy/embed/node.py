@@ -40,9 +40,11 @@ from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
+from etcdpy.server.downgrade import Downgrades
+from etcdpy.server.downgrade_monitor import DowngradeMonitor
 from etcdpy.server.housekeeper import Housekeeper
 from etcdpy.server.late_heartbeats import LateHeartbeats
-from etcdpy.server.leader_view import RosterView
+from etcdpy.server.leader_view import PeerFetch, RosterView
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
@@ -50,6 +52,7 @@ from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.passwords import Passwords
+from etcdpy.server.peer_questions import PeerVersions
 from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
 from etcdpy.server.reconfiguration import Reconfiguration
@@ -100,6 +103,8 @@ class Node:
     reconfiguration: Reconfiguration
     leadership: Leadership
     versions: VersionMonitor
+    downgrades: Downgrades
+    downgrade_monitor: DowngradeMonitor
     compactions: CompactionRunner
     maintenance: Maintenance
     questions: PeerServices
@@ -335,6 +340,7 @@ class _Builder:
         self.versions = VersionMonitor(
             raft=self.member, roster=self.roster, publisher=self.service, member_id=member_id, log=self.log
         )
+        self.downgrades = Downgrades(self.service, self.roster, self.log)
 
     def build_housekeeping(self) -> None:
         config = self.config
@@ -458,13 +464,29 @@ class _Builder:
             maintenance=maintenance,
             reconfiguration=self.reconfiguration,
             versions=self.versions,
-            fetch=self.tls.fetch if self.tls is not None else fetch,
+            fetch=self._peer_fetch(),
             mandate=self.mandate,
             catching_up=self.catching_up,
             tasks=self.tasks,
             clock=self.loop.time,
             log=self.log,
         )
+
+    def _make_downgrade_monitor(self) -> DowngradeMonitor:
+        config = self.config
+        ask = PeerVersions(self._peer_fetch(), timeout_seconds=config.request_timeout_seconds, name="etcdcluster")
+        return DowngradeMonitor(
+            self.downgrades,
+            raft=self.member,
+            roster=self.roster,
+            ask_cluster_versions=ask,
+            member_id=self.recovered.member_id,
+            check_seconds=config.downgrade_check_time_seconds,
+            log=self.log,
+        )
+
+    def _peer_fetch(self) -> PeerFetch:
+        return self.tls.fetch if self.tls is not None else fetch
 
     def finish(self) -> Node:
         maintenance = self._make_maintenance()
@@ -490,6 +512,8 @@ class _Builder:
             reconfiguration=self.reconfiguration,
             leadership=self.leadership,
             versions=self.versions,
+            downgrades=self.downgrades,
+            downgrade_monitor=self._make_downgrade_monitor(),
             compactions=self.compactions,
             maintenance=maintenance,
             questions=self._make_peer_services(maintenance),
