@@ -21,6 +21,7 @@ from etcdpy.api.v3.local import LocalMethods
 from etcdpy.api.v3.lock import LockApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
 from etcdpy.api.v3.range_stream import RangeStreamApi
+from etcdpy.api.v3.slow_calls import SlowCalls
 from etcdpy.api.v3.stream_permission import StreamPermission
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
@@ -68,7 +69,10 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         get_term=lambda: member.term,
         get_revision=lambda: node.store.current_revision,
     )
-    dispatcher = Dispatcher(service, header, tasks)
+    slow_calls = SlowCalls(
+        node.log, slow_seconds=node.config.warning_unary_request_duration_seconds, call_later=node.call_later
+    )
+    dispatcher = Dispatcher(service, header, tasks, slow_calls)
     kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
     permissions = node.permissions
     lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer, permissions)

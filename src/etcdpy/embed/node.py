@@ -57,6 +57,7 @@ from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
 from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
+from etcdpy.server.slow_reads import SlowReads
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.server.timeouts import TimeoutReasons
@@ -116,6 +117,7 @@ class Node:
     quota: Quota
     request_ids: RequestIdGenerator
     clock: Callable[[], float]
+    call_later: Callable[[float, Callable[[], None]], object]
 
     def close(self) -> None:
         """Put everything on disk and let go of the files. The loop has stopped driving by now."""
@@ -300,6 +302,7 @@ class _Builder:
             timeout_seconds=config.request_timeout_seconds,
             permissions=self.applier.permissions,
         )
+        self.service.slow_reads = SlowReads(self.apply_times, slow_seconds=config.warning_apply_duration_seconds)
         self.tasks = TaskOwner(on_failure=self.driver.fail)
         self.catching_up = CatchingUp(self.member)
         self.mandate = Mandate(
@@ -525,6 +528,7 @@ class _Builder:
             quota=self.quota,
             request_ids=self.request_ids,
             clock=self.loop.time,
+            call_later=self.loop.call_later,
         )
 
 

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from etcdpy.base.errors import EtcdError
+from etcdpy.base.errors import Compacted, EtcdError
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
@@ -99,8 +99,11 @@ class Others(Protocol):
 class Stopwatch(Protocol):
     """Who wants to know how long entries take to apply."""
 
-    def note(self, is_good: bool, seconds: float, /) -> None:
-        """Take the time of the entry that was applied last."""
+    def note(self, is_good: bool, seconds: float, /) -> bool:
+        """Take the time of the entry that was applied last; return whether it is worth a word."""
+
+    def tell(self, entry: Entry, result: Result | None, seconds: float, /) -> None:
+        """Say that word."""
 
 
 class MemberLoop:
@@ -445,8 +448,10 @@ class MemberLoop:
                 append(outcome)
                 if times is not None:
                     ended = self._stopwatch()
-                    is_good = not isinstance(outcome[1], EtcdError)
-                    times.note(is_good, ended - began)
+                    result = outcome[1]
+                    is_good = not isinstance(result, EtcdError) or isinstance(result, Compacted)
+                    if times.note(is_good, ended - began):
+                        times.tell(entry, result, ended - began)
                     began = ended
             else:
                 self._consumer.on_conf_change(entry)
