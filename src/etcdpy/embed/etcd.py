@@ -282,7 +282,7 @@ class Etcd:
             self._log,
             origins=config.cors,
             hosts=config.host_whitelist,
-            more_routes=gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else (),
+            more_routes=gateway_routes(api.gateway, message_bytes_max=message_bytes_max) if has_gateway else (),
         )
 
     @property
@@ -341,6 +341,7 @@ class Etcd:
         node.service.stop()
         if self._api is not None:
             self._api.local.end_calls(UNAVAILABLE, STOPPED_TEXT)
+            self._api.gateway.end_calls(UNAVAILABLE, STOPPED_TEXT)
         if self._grpc is not None:
             self._grpc.close_gracefully()
         for server in self._http_servers:

@@ -43,6 +43,7 @@ class GrpcApi:
     keep_alive: LeaseKeepAliveApi
     gates: Gates
     local: LocalMethods
+    gateway: LocalMethods
 
     # -- server.housekeeper.WatchFeed
 
@@ -117,7 +118,14 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     gates = Gates(methods, member, AuthGate(permissions.auth, identity, progress=member, reader=service, tasks=tasks))
     gates.refresh()
     permissions.auth.on_switch = gates.refresh
-    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates, local=local)
+    return GrpcApi(
+        methods=methods,
+        watch=watch,
+        keep_alive=keep_alive,
+        gates=gates,
+        local=local,
+        gateway=LocalMethods(methods, are_counted=True),
+    )
 
 
 def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None:
