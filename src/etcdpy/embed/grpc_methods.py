@@ -103,11 +103,7 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Lease/LeaseKeepAlive": StreamMethod(keep_alive.open),
         b"/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(lease.time_to_live),
         b"/etcdserverpb.Lease/LeaseLeases": UnaryMethod(lease.leases),
-        b"/etcdserverpb.Cluster/MemberAdd": UnaryMethod(cluster.member_add),
-        b"/etcdserverpb.Cluster/MemberRemove": UnaryMethod(cluster.member_remove),
-        b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
-        b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
-        b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
+        **_cluster_methods(cluster),
         **_maintenance_methods(maintenance),
         **_auth_methods(auth),
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
@@ -139,6 +135,16 @@ def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None
     methods[b"/v3electionpb.Election/Leader"] = StreamMethod(election.leader)
     methods[b"/v3electionpb.Election/Observe"] = StreamMethod(election.observe)
     methods[b"/v3electionpb.Election/Resign"] = StreamMethod(election.resign)
+
+
+def _cluster_methods(cluster: ClusterApi) -> Methods:
+    return {
+        b"/etcdserverpb.Cluster/MemberAdd": UnaryMethod(cluster.member_add),
+        b"/etcdserverpb.Cluster/MemberRemove": UnaryMethod(cluster.member_remove),
+        b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
+        b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
+        b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
+    }
 
 
 def _maintenance_methods(maintenance: MaintenanceApi) -> Methods:

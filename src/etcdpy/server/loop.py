@@ -32,6 +32,7 @@ from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Result
+from etcdpy.state.apply.proposal import Proposal
 from etcdpy.storage.backend import Backend
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
@@ -181,6 +182,19 @@ class MemberLoop:
         self._pending.append(entry)
         if not self._is_scheduled:
             self.schedule()
+
+    def withdraw(self, request_ids: set[int]) -> set[int]:
+        """Take back proposals that no leader was there to take; return whose they were."""
+        kept: list[Entry] = []
+        withdrawn: set[int] = set()
+        for entry in self._pending:
+            proposal = entry.request
+            if isinstance(proposal, Proposal) and proposal.request_id in request_ids:
+                withdrawn.add(proposal.request_id)
+            else:
+                kept.append(entry)
+        self._pending = kept
+        return withdrawn
 
     def propose_as_leader(self, entry: Entry) -> None:
         """Propose what only the leader of this very term may say; when its turn comes in another one it is dropped.

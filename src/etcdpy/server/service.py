@@ -10,7 +10,8 @@ A caller is given with what clients ask while authentication is on. Permissions 
 is applied, those of reads here, when they are answered.
 
 What may be refused before anything is proposed: too large, too many in flight, no space (facts 1.4). A request that
-was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown.
+was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown. One
+that waited for a leader so long is taken back.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
 from etcdpy.server.sliced_reads import SlicedReads, Steps
 from etcdpy.server.slow_reads import SlowReads
-from etcdpy.server.timeouts import TimeoutReasons
+from etcdpy.server.timeouts import NeverProposed, TimeoutReasons
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -387,8 +388,11 @@ class Service:
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, newest = self._deadlines.pop(0)
             error = self._timeout_error(deadline - self._timeout_seconds)
-            for request_id in [known for known in self._waiting if known <= newest]:
-                expired.append((self._waiting.pop(request_id), error))
+            late = {known for known in self._waiting if known <= newest}
+            never_proposed = self._driver.withdraw(late)
+            for request_id in sorted(late):
+                why = NeverProposed() if request_id in never_proposed else error
+                expired.append((self._waiting.pop(request_id), why))
         if self._waiting:
             self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
         self.proposals_failed += len(expired)

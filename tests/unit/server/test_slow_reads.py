@@ -13,6 +13,7 @@ from etcdpy.server.apply_times import ApplyTimes
 from etcdpy.server.reads import Read
 from etcdpy.server.slow_reads import SlowReads, count_kvs
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.applier import Result
 from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.txn_plan import read_all
 from tests.unit.server.membership_world import Lines, logger_with
@@ -33,7 +34,7 @@ def test_each_read_that_was_answered() -> None:
         Read(4, 0, None),
         Read(5, kinds.RANGE, pb.RangeRequest(key=b"b", revision=9)),
     ]
-    results = {1: Answer(7, body), 2: Answer(7, done), 4: Answer(7, b""), 5: FutureRev()}
+    results: dict[int, Result] = {1: Answer(7, body), 2: Answer(7, done), 4: Answer(7, b""), 5: FutureRev()}
     SlowReads(times, slow_seconds=0.1).tell(reads, results, 0.25)
 
     assert times.slow_total == 3
