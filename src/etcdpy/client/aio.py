@@ -25,6 +25,7 @@ from etcdpy.client.client import (
     call_metadata,
     check_size,
     is_stale_token,
+    stream_metadata,
 )
 from etcdpy.client.endpoint import Endpoint
 from etcdpy.client.method import Answer, Method
@@ -124,11 +125,13 @@ class AsyncClient:
                     retry.pause_seconds(attempts=attempts, endpoints=len(self.endpoints), chance=random()), deadline
                 )
 
-    async def open_stream(self, path: bytes, deadline: float | None = None) -> ClientStream:
+    async def open_stream(
+        self, path: bytes, deadline: float | None = None, *, needs_leader: bool = True
+    ) -> ClientStream:
         """Start a streaming call on the next endpoint; raises the status unmapped."""
         token = await self._current_token(deadline)
         connection = await self._connected(deadline)
-        return await connection.channel.stream(path, [*call_metadata(token), (b"hasleader", b"true")])
+        return await connection.channel.stream(path, stream_metadata(token, needs_leader=needs_leader))
 
     async def authenticate(self, timeout: float | None = USE_DEFAULT) -> None:
         """Get a token now (the first call does it otherwise). A cluster without authentication is fine."""

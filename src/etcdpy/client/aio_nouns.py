@@ -26,6 +26,21 @@ class Kv:
         """Read a key or a range; options: see `request.range_request`."""
         return await self._client.call(method.KV_RANGE, build.range_request(key, **options), timeout)
 
+    async def get_stream(self, key: bytes, **options: Any) -> AsyncIterator[rpc.RangeResponse]:
+        """Read a range in parts, which the member makes as they are taken (see `nouns.Kv.get_stream`)."""
+        request = build.range_request(key, **options)
+        try:
+            stream = await self._client.open_stream(method.RANGE_STREAM_PATH, needs_leader=not request.serializable)
+            try:
+                await stream.write(request.SerializeToString())
+                stream.finish_writing()
+                while (message := await stream.read()) is not None:
+                    yield rpc.RangeStreamResponse.FromString(message).range_response
+            finally:
+                stream.cancel()
+        except EtcdError as error:
+            raise errors.client_error(error) from None
+
     async def put(
         self, key: bytes, value: bytes = b"", *, timeout: float | None = USE_DEFAULT, **options: Any
     ) -> rpc.PutResponse:
@@ -180,6 +195,12 @@ class Maintenance:
     async def move_leader(self, target_id: int, *, timeout: float | None = USE_DEFAULT) -> rpc.MoveLeaderResponse:
         request = rpc.MoveLeaderRequest(targetID=target_id)
         return await self._client.call(method.MAINTENANCE_MOVE_LEADER, request, timeout)
+
+    async def downgrade(
+        self, request: rpc.DowngradeRequest, *, timeout: float | None = USE_DEFAULT
+    ) -> rpc.DowngradeResponse:
+        """Ask whether the cluster may go back to the minor version before its own, allow it, or end that."""
+        return await self._client.call(method.MAINTENANCE_DOWNGRADE, request, timeout)
 
     async def alarms(self, *, timeout: float | None = USE_DEFAULT) -> rpc.AlarmResponse:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET)

@@ -68,6 +68,12 @@ def call_metadata(token: bytes) -> list[tuple[bytes, bytes]]:
     return [*fields, (b"token", token)] if token else fields
 
 
+def stream_metadata(token: bytes, *, needs_leader: bool) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of a streaming call; one that needs a leader is ended when there is none."""
+    fields = call_metadata(token)
+    return [*fields, (b"hasleader", b"true")] if needs_leader else fields
+
+
 def is_stale_token(error: EtcdError) -> bool:
     """Whether a new token would help."""
     return error.text in (InvalidAuthToken.text, AuthOldRevision.text)
@@ -193,10 +199,10 @@ class Client:
                     retry.pause_seconds(attempts=attempts, endpoints=len(self.endpoints), chance=random()), deadline
                 )
 
-    def open_stream(self, path: bytes, deadline: float | None = None) -> BlockingStream:
+    def open_stream(self, path: bytes, deadline: float | None = None, *, needs_leader: bool = True) -> BlockingStream:
         """Start a streaming call on the next endpoint; raises the status unmapped."""
-        metadata = call_metadata(self._current_token(deadline))
-        return self._connected(deadline).channel.stream(path, [*metadata, (b"hasleader", b"true")])
+        metadata = stream_metadata(self._current_token(deadline), needs_leader=needs_leader)
+        return self._connected(deadline).channel.stream(path, metadata)
 
     def authenticate(self, timeout: float | None = USE_DEFAULT) -> None:
         """Get a token now (the first call does it otherwise). A cluster without authentication is fine."""

@@ -55,6 +55,7 @@ MAINTENANCE_HASH_KV: Final = Method(b"/etcdserverpb.Maintenance/HashKV", rpc.Has
 MAINTENANCE_MOVE_LEADER: Final = Method(
     b"/etcdserverpb.Maintenance/MoveLeader", rpc.MoveLeaderResponse, repeatable=True
 )
+MAINTENANCE_DOWNGRADE: Final = Method(b"/etcdserverpb.Maintenance/Downgrade", rpc.DowngradeResponse, repeatable=False)
 
 AUTH_AUTHENTICATE: Final = Method(b"/etcdserverpb.Auth/Authenticate", rpc.AuthenticateResponse, repeatable=False)
 AUTH_ENABLE: Final = Method(b"/etcdserverpb.Auth/AuthEnable", rpc.AuthEnableResponse, repeatable=False)
@@ -81,6 +82,7 @@ ROLE_REVOKE_PERMISSION: Final = Method(
 )
 
 # Streams.
+RANGE_STREAM_PATH: Final = b"/etcdserverpb.KV/RangeStream"
 WATCH_PATH: Final = b"/etcdserverpb.Watch/Watch"
 LEASE_KEEP_ALIVE_PATH: Final = b"/etcdserverpb.Lease/LeaseKeepAlive"
 SNAPSHOT_PATH: Final = b"/etcdserverpb.Maintenance/Snapshot"

@@ -35,6 +35,22 @@ class Kv:
         """Read a key or a range; options: see `request.range_request`."""
         return self._client.call(method.KV_RANGE, build.range_request(key, **options), timeout)
 
+    def get_stream(self, key: bytes, **options: Any) -> Iterator[rpc.RangeResponse]:
+        """Read a range in parts, which the member makes as they are taken: for ranges too large to hold.
+
+        Merged they are the answer of `get`; header, more and count stand in the last. Options are those of `get`, but
+        no sorting. Needs etcdpy or etcd 3.7; others answer UNIMPLEMENTED.
+        """
+        request = build.range_request(key, **options)
+        try:
+            with self._client.open_stream(method.RANGE_STREAM_PATH, needs_leader=not request.serializable) as stream:
+                stream.write(request.SerializeToString())
+                stream.finish_writing()
+                while (message := stream.read()) is not None:
+                    yield rpc.RangeStreamResponse.FromString(message).range_response
+        except EtcdError as error:
+            raise errors.client_error(error) from None
+
     def put(
         self, key: bytes, value: bytes = b"", *, timeout: float | None = USE_DEFAULT, **options: Any
     ) -> rpc.PutResponse:
@@ -179,6 +195,10 @@ class Maintenance:
 
     def move_leader(self, target_id: int, *, timeout: float | None = USE_DEFAULT) -> rpc.MoveLeaderResponse:
         return self._client.call(method.MAINTENANCE_MOVE_LEADER, rpc.MoveLeaderRequest(targetID=target_id), timeout)
+
+    def downgrade(self, request: rpc.DowngradeRequest, *, timeout: float | None = USE_DEFAULT) -> rpc.DowngradeResponse:
+        """Ask whether the cluster may go back to the minor version before its own, allow it, or end that."""
+        return self._client.call(method.MAINTENANCE_DOWNGRADE, request, timeout)
 
     def alarms(self, *, timeout: float | None = USE_DEFAULT) -> rpc.AlarmResponse:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET)

@@ -141,6 +141,7 @@ class Etcd:
             self._be_elected_soon(node)
         await self._publish(node)
         node.tasks.start(node.versions.run())
+        node.tasks.start(node.downgrade_monitor.run())
         await self._listen_to_clients()
         gc.collect()
         gc.freeze()
@@ -289,10 +290,14 @@ class Etcd:
             self._log,
             origins=config.cors,
             hosts=config.host_whitelist,
+<<<<<<< HEAD
             more_routes=[
                 *(gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else ()),
                 *self._pprof_routes(),
             ],
+=======
+            more_routes=gateway_routes(api.gateway, message_bytes_max=message_bytes_max) if has_gateway else (),
+>>>>>>> rpcs
         )
 
     def _pprof_routes(self) -> list[BaseRoute]:
@@ -361,6 +366,7 @@ class Etcd:
         node.service.stop()
         if self._api is not None:
             self._api.local.end_calls(UNAVAILABLE, STOPPED_TEXT)
+            self._api.gateway.end_calls(UNAVAILABLE, STOPPED_TEXT)
         if self._grpc is not None:
             self._grpc.close_gracefully()
         for server in self._http_servers:

@@ -20,6 +20,8 @@ from etcdpy.api.v3.lease_keepalive import LeaseKeepAliveApi
 from etcdpy.api.v3.local import LocalMethods
 from etcdpy.api.v3.lock import LockApi
 from etcdpy.api.v3.maintenance import MaintenanceApi
+from etcdpy.api.v3.range_stream import RangeStreamApi
+from etcdpy.api.v3.slow_calls import SlowCalls
 from etcdpy.api.v3.stream_permission import StreamPermission
 from etcdpy.api.v3.watch import Scheduler, WatchApi
 from etcdpy.embed.node import Node
@@ -41,6 +43,7 @@ class GrpcApi:
     keep_alive: LeaseKeepAliveApi
     gates: Gates
     local: LocalMethods
+    gateway: LocalMethods
 
     # -- server.housekeeper.WatchFeed
 
@@ -67,12 +70,15 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         get_term=lambda: member.term,
         get_revision=lambda: node.store.current_revision,
     )
-    dispatcher = Dispatcher(service, header, tasks)
+    slow_calls = SlowCalls(
+        node.log, slow_seconds=node.config.warning_unary_request_duration_seconds, call_later=node.call_later
+    )
+    dispatcher = Dispatcher(service, header, tasks, slow_calls)
     kv = KvApi(service, dispatcher, header, node.compactions, txn_ops_max=node.config.max_txn_ops)
     permissions = node.permissions
     lease = LeaseApi(dispatcher, header, node.lessor, node.request_ids, clock, node.questions.renewer, permissions)
     cluster = ClusterApi(service, dispatcher, header, node.roster, node.reconfiguration, read_urls)
-    maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, tasks)
+    maintenance = MaintenanceApi(dispatcher, header, node.maintenance, node.leadership, node.downgrades, tasks)
     health = HealthApi()
     auth = AuthApi(service, dispatcher, header, permissions.auth, node.passwords, node.log)
     common_name = _common_name if node.config.client_cert_auth else no_common_name
@@ -83,8 +89,10 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         node.hub, loop=scheduler, get_term=lambda: member.term, has_leader=has_leader, permission=permission
     )
     keep_alive = LeaseKeepAliveApi(node.questions.renewer, header, has_leader=has_leader, permission=permission)
+    ranges = RangeStreamApi(service, node.store, header, permission, has_leader=has_leader, tasks=tasks)
     methods: Methods = {
         b"/etcdserverpb.KV/Range": UnaryMethod(kv.range),
+        b"/etcdserverpb.KV/RangeStream": StreamMethod(ranges.open),
         b"/etcdserverpb.KV/Put": UnaryMethod(kv.put),
         b"/etcdserverpb.KV/DeleteRange": UnaryMethod(kv.delete_range),
         b"/etcdserverpb.KV/Txn": UnaryMethod(kv.txn),
@@ -95,18 +103,8 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
         b"/etcdserverpb.Lease/LeaseKeepAlive": StreamMethod(keep_alive.open),
         b"/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(lease.time_to_live),
         b"/etcdserverpb.Lease/LeaseLeases": UnaryMethod(lease.leases),
-        b"/etcdserverpb.Cluster/MemberAdd": UnaryMethod(cluster.member_add),
-        b"/etcdserverpb.Cluster/MemberRemove": UnaryMethod(cluster.member_remove),
-        b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
-        b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
-        b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
-        b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
-        b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),
-        b"/etcdserverpb.Maintenance/Defragment": UnaryMethod(maintenance.defragment),
-        b"/etcdserverpb.Maintenance/Hash": UnaryMethod(maintenance.hash),
-        b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
-        b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
-        b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        **_cluster_methods(cluster),
+        **_maintenance_methods(maintenance),
         **_auth_methods(auth),
         b"/grpc.health.v1.Health/Check": UnaryMethod(health.check),
         b"/grpc.health.v1.Health/Watch": StreamMethod(health.watch),
@@ -116,7 +114,14 @@ def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcAp
     gates = Gates(methods, member, AuthGate(permissions.auth, identity, progress=member, reader=service, tasks=tasks))
     gates.refresh()
     permissions.auth.on_switch = gates.refresh
-    return GrpcApi(methods=methods, watch=watch, keep_alive=keep_alive, gates=gates, local=local)
+    return GrpcApi(
+        methods=methods,
+        watch=watch,
+        keep_alive=keep_alive,
+        gates=gates,
+        local=local,
+        gateway=LocalMethods(methods, are_counted=True),
+    )
 
 
 def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None:
@@ -130,6 +135,29 @@ def _add_queues(methods: Methods, local: LocalMethods, tasks: TaskOwner) -> None
     methods[b"/v3electionpb.Election/Leader"] = StreamMethod(election.leader)
     methods[b"/v3electionpb.Election/Observe"] = StreamMethod(election.observe)
     methods[b"/v3electionpb.Election/Resign"] = StreamMethod(election.resign)
+
+
+def _cluster_methods(cluster: ClusterApi) -> Methods:
+    return {
+        b"/etcdserverpb.Cluster/MemberAdd": UnaryMethod(cluster.member_add),
+        b"/etcdserverpb.Cluster/MemberRemove": UnaryMethod(cluster.member_remove),
+        b"/etcdserverpb.Cluster/MemberUpdate": UnaryMethod(cluster.member_update),
+        b"/etcdserverpb.Cluster/MemberPromote": UnaryMethod(cluster.member_promote),
+        b"/etcdserverpb.Cluster/MemberList": UnaryMethod(cluster.member_list),
+    }
+
+
+def _maintenance_methods(maintenance: MaintenanceApi) -> Methods:
+    return {
+        b"/etcdserverpb.Maintenance/Alarm": UnaryMethod(maintenance.alarm),
+        b"/etcdserverpb.Maintenance/Status": UnaryMethod(maintenance.status),
+        b"/etcdserverpb.Maintenance/Defragment": UnaryMethod(maintenance.defragment),
+        b"/etcdserverpb.Maintenance/Hash": UnaryMethod(maintenance.hash),
+        b"/etcdserverpb.Maintenance/HashKV": UnaryMethod(maintenance.hash_kv),
+        b"/etcdserverpb.Maintenance/Snapshot": StreamMethod(maintenance.snapshot),
+        b"/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(maintenance.move_leader),
+        b"/etcdserverpb.Maintenance/Downgrade": UnaryMethod(maintenance.downgrade),
+    }
 
 
 def _auth_methods(auth: AuthApi) -> Methods:

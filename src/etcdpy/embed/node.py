@@ -40,9 +40,11 @@ from etcdpy.server.catching_up import CatchingUp
 from etcdpy.server.compactions import CompactionRunner
 from etcdpy.server.compactor import make_compactor
 from etcdpy.server.disk import DiskThread
+from etcdpy.server.downgrade import Downgrades
+from etcdpy.server.downgrade_monitor import DowngradeMonitor
 from etcdpy.server.housekeeper import Housekeeper
 from etcdpy.server.late_heartbeats import LateHeartbeats
-from etcdpy.server.leader_view import RosterView
+from etcdpy.server.leader_view import PeerFetch, RosterView
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.maintenance import Maintenance
@@ -50,10 +52,12 @@ from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
 from etcdpy.server.metrics_source import MetricsSource
 from etcdpy.server.passwords import Passwords
+from etcdpy.server.peer_questions import PeerVersions
 from etcdpy.server.peers import Peers
 from etcdpy.server.quota import Quota
 from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
+from etcdpy.server.slow_reads import SlowReads
 from etcdpy.server.snapshots import SnapshotKeeper
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.server.timeouts import TimeoutReasons
@@ -100,6 +104,8 @@ class Node:
     reconfiguration: Reconfiguration
     leadership: Leadership
     versions: VersionMonitor
+    downgrades: Downgrades
+    downgrade_monitor: DowngradeMonitor
     compactions: CompactionRunner
     maintenance: Maintenance
     questions: PeerServices
@@ -111,6 +117,7 @@ class Node:
     quota: Quota
     request_ids: RequestIdGenerator
     clock: Callable[[], float]
+    call_later: Callable[[float, Callable[[], None]], object]
 
     def close(self) -> None:
         """Put everything on disk and let go of the files. The loop has stopped driving by now."""
@@ -296,6 +303,7 @@ class _Builder:
             timeout_seconds=config.request_timeout_seconds,
             permissions=self.applier.permissions,
         )
+        self.service.slow_reads = SlowReads(self.apply_times, slow_seconds=config.warning_apply_duration_seconds)
         self.tasks = TaskOwner(on_failure=self.driver.fail)
         self.catching_up = CatchingUp(self.member)
         self.mandate = Mandate(
@@ -336,6 +344,7 @@ class _Builder:
         self.versions = VersionMonitor(
             raft=self.member, roster=self.roster, publisher=self.service, member_id=member_id, log=self.log
         )
+        self.downgrades = Downgrades(self.service, self.roster, self.log)
 
     def build_housekeeping(self) -> None:
         config = self.config
@@ -459,13 +468,29 @@ class _Builder:
             maintenance=maintenance,
             reconfiguration=self.reconfiguration,
             versions=self.versions,
-            fetch=self.tls.fetch if self.tls is not None else fetch,
+            fetch=self._peer_fetch(),
             mandate=self.mandate,
             catching_up=self.catching_up,
             tasks=self.tasks,
             clock=self.loop.time,
             log=self.log,
         )
+
+    def _make_downgrade_monitor(self) -> DowngradeMonitor:
+        config = self.config
+        ask = PeerVersions(self._peer_fetch(), timeout_seconds=config.request_timeout_seconds, name="etcdcluster")
+        return DowngradeMonitor(
+            self.downgrades,
+            raft=self.member,
+            roster=self.roster,
+            ask_cluster_versions=ask,
+            member_id=self.recovered.member_id,
+            check_seconds=config.downgrade_check_time_seconds,
+            log=self.log,
+        )
+
+    def _peer_fetch(self) -> PeerFetch:
+        return self.tls.fetch if self.tls is not None else fetch
 
     def finish(self) -> Node:
         maintenance = self._make_maintenance()
@@ -491,6 +516,8 @@ class _Builder:
             reconfiguration=self.reconfiguration,
             leadership=self.leadership,
             versions=self.versions,
+            downgrades=self.downgrades,
+            downgrade_monitor=self._make_downgrade_monitor(),
             compactions=self.compactions,
             maintenance=maintenance,
             questions=self._make_peer_services(maintenance),
@@ -502,6 +529,7 @@ class _Builder:
             quota=self.quota,
             request_ids=self.request_ids,
             clock=self.loop.time,
+            call_later=self.loop.call_later,
         )
 
 

@@ -27,7 +27,7 @@ from etcdpy.server.late_heartbeats import LateHeartbeats
 from etcdpy.server.loop import MemberLoop
 from etcdpy.server.mandate import Mandate
 from etcdpy.server.member import Member
-from etcdpy.server.membership_log import log_change, log_version
+from etcdpy.server.membership_log import log_change, log_downgrade, log_version
 from etcdpy.server.reconfiguration import Reconfiguration
 from etcdpy.server.service import Service
 from etcdpy.server.snapshots import SnapshotKeeper
@@ -124,6 +124,7 @@ class Housekeeper:
 
     def start(self) -> None:
         self._roster.on_version = self._on_version
+        self._roster.on_downgrade = lambda target: log_downgrade(self._log, target)
         self._every(self._tick_seconds, self._tick)
         self._every(CHORES_SECONDS, self._do_chores)
         self._snapshots.purge()

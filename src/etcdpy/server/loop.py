@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from etcdpy.base.errors import EtcdError
+from etcdpy.base.errors import Compacted, EtcdError
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb.raft_values import ENTRY_NORMAL, Entry, HardState, Message
 from etcdpy.raft.constants import LOCAL_THREADS, MSG_APP, MSG_SNAP
@@ -32,6 +32,7 @@ from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Result
+from etcdpy.state.apply.proposal import Proposal
 from etcdpy.storage.backend import Backend
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
@@ -99,8 +100,11 @@ class Others(Protocol):
 class Stopwatch(Protocol):
     """Who wants to know how long entries take to apply."""
 
-    def note(self, is_good: bool, seconds: float, /) -> None:
-        """Take the time of the entry that was applied last."""
+    def note(self, is_good: bool, seconds: float, /) -> bool:
+        """Take the time of the entry that was applied last; return whether it is worth a word."""
+
+    def tell(self, entry: Entry, result: Result | None, seconds: float, /) -> None:
+        """Say that word."""
 
 
 class MemberLoop:
@@ -178,6 +182,19 @@ class MemberLoop:
         self._pending.append(entry)
         if not self._is_scheduled:
             self.schedule()
+
+    def withdraw(self, request_ids: set[int]) -> set[int]:
+        """Take back proposals that no leader was there to take; return whose they were."""
+        kept: list[Entry] = []
+        withdrawn: set[int] = set()
+        for entry in self._pending:
+            proposal = entry.request
+            if isinstance(proposal, Proposal) and proposal.request_id in request_ids:
+                withdrawn.add(proposal.request_id)
+            else:
+                kept.append(entry)
+        self._pending = kept
+        return withdrawn
 
     def propose_as_leader(self, entry: Entry) -> None:
         """Propose what only the leader of this very term may say; when its turn comes in another one it is dropped.
@@ -445,8 +462,10 @@ class MemberLoop:
                 append(outcome)
                 if times is not None:
                     ended = self._stopwatch()
-                    is_good = not isinstance(outcome[1], EtcdError)
-                    times.note(is_good, ended - began)
+                    result = outcome[1]
+                    is_good = not isinstance(result, EtcdError) or isinstance(result, Compacted)
+                    if times.note(is_good, ended - began):
+                        times.tell(entry, result, ended - began)
                     began = ended
             else:
                 self._consumer.on_conf_change(entry)

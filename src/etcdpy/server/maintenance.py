@@ -87,6 +87,9 @@ class Maintenance:
             isLearner=myself is not None and myself.is_learner,
             storageVersion=CLUSTER_VERSION,
             dbSizeQuota=self._quota.limit_bytes or 0,
+            downgradeInfo=rpc_pb2.DowngradeInfo(
+                enabled=bool(self._roster.downgrade_target), targetVersion=self._roster.downgrade_target
+            ),
         )
         if not member.leader_id:
             response.errors.append(NoLeader.text)

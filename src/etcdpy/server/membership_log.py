@@ -6,6 +6,7 @@ import logging
 
 from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_error, log_info
+from etcdpy.base.version import VERSION
 from etcdpy.state.members import MembershipChange
 from etcdpy.state.members.change import ADDED, PROMOTED, REMOVED, UPDATED
 from etcdpy.state.members.versions import parse_version
@@ -54,3 +55,8 @@ def log_version(log: logging.Logger, previous: str, version: str, *, cluster_id:
         log_info(log, "updated cluster version", **ids, **{"from": str(parse_version(previous)), "to": now})
     else:
         log_info(log, "set initial cluster version", **ids, cluster_version=now)
+
+
+def log_downgrade(log: logging.Logger, target_version: str) -> None:
+    """Log that the cluster may go back to `target_version`."""
+    log_info(log, "The server is ready to downgrade", target_version=target_version, server_version=VERSION)

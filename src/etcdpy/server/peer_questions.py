@@ -72,12 +72,14 @@ class PeerHash:
 class PeerVersions:
     """Asks members for their versions. Implements `server.version_monitor.AskVersions`."""
 
-    def __init__(self, fetch: PeerFetch, *, timeout_seconds: float) -> None:
+    def __init__(self, fetch: PeerFetch, *, timeout_seconds: float, name: str = "etcdserver") -> None:
+        """`name`: etcdserver for their own versions, etcdcluster for the one of the cluster that they know."""
+        self._name = name
         self._fetch = fetch
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, members: Sequence[Member]) -> dict[int, str | None]:
-        """Return the server version of each; None where it could not be had."""
+        """Return the version of each; None where it could not be had."""
         versions = await asyncio.gather(*(self._find_version(member) for member in members))
         return {member.id: version for member, version in zip(members, versions, strict=True)}
 
@@ -92,7 +94,7 @@ class PeerVersions:
                     timeout_seconds=self._timeout_seconds,
                     body_bytes_max=ANSWER_BYTES_MAX,
                 )
-                version = _object_of(answer.body).get("etcdserver") if answer.status == 200 else None
+                version = _object_of(answer.body).get(self._name) if answer.status == 200 else None
             except (OSError, PeerFailed):
                 continue
             if isinstance(version, str):

@@ -35,10 +35,11 @@ class Read:
 
 
 class Round:
-    __slots__ = ("reads", "asked_at", "deadline", "index")
+    __slots__ = ("reads", "began", "asked_at", "deadline", "index")
 
     def __init__(self, reads: list[Read], asked_at: float, deadline: float) -> None:
         self.reads = reads
+        self.began = asked_at
         self.asked_at = asked_at
         self.deadline = deadline
         self.index: int | None = None  # what must be applied first; None until the leader confirmed
@@ -55,6 +56,7 @@ class ReadQueue:
         self._rounds: OrderedDict[bytes, Round] = OrderedDict()
         self._unanswered = 0  # Invariant: how many rounds have no index.
         self._stale: list[Round] = []  # to be asked for again, oldest first
+        self.ready_since = 0.0  # when the oldest round of those taken last was begun
 
     def add(self, read: Read) -> bool:
         """Let a read gather; return whether it is the first, so that a round must be asked for."""
@@ -113,6 +115,7 @@ class ReadQueue:
         for context in list(self._rounds):
             waiting = self._rounds[context]
             if waiting.index is not None and waiting.index <= applied_index:
+                self.ready_since = waiting.began if not ready else min(self.ready_since, waiting.began)
                 ready += waiting.reads
                 del self._rounds[context]
         return ready

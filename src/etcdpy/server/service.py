@@ -10,12 +10,14 @@ A caller is given with what clients ask while authentication is on. Permissions 
 is applied, those of reads here, when they are answered.
 
 What may be refused before anything is proposed: too large, too many in flight, no space (facts 1.4). A request that
-was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown.
+was proposed and is not applied within the timeout is answered `request timed out`: its outcome is then unknown. One
+that waited for a leader so long is taken back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -37,7 +39,8 @@ from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
 from etcdpy.server.sliced_reads import SlicedReads, Steps
-from etcdpy.server.timeouts import TimeoutReasons
+from etcdpy.server.slow_reads import SlowReads
+from etcdpy.server.timeouts import NeverProposed, TimeoutReasons
 from etcdpy.state.alarm import NOSPACE, AlarmStore
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -125,6 +128,7 @@ class Service:
         self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
         self.observer: Observer | None = None
         self.timeout_reasons: TimeoutReasons | None = None  # with others in the cluster
+        self.slow_reads: SlowReads | None = None  # None: nobody wants to know
         self.proposals_failed = 0
         self.read_indexes_failed = 0
 
@@ -249,8 +253,8 @@ class Service:
         elif self._reads.add(read):
             self._driver.schedule()
 
-    def _serve(self, reads: list[Read]) -> None:
-        """Answer reads from what is applied now; large ones go on in slices."""
+    def _serve(self, reads: list[Read]) -> list[tuple[int, Result]]:
+        """Answer reads from what is applied now, and return what they are told; large ones go on in slices."""
         answers: list[tuple[int, Result]] = []
         for read in reads:
             result = self._answer_read(read)
@@ -258,6 +262,16 @@ class Service:
                 answers.append((read.ticket, result))
         if answers:
             self._hand_out(answers)
+        return answers
+
+    def _serve_ready(self, reads: list[Read], slow: SlowReads) -> None:
+        """Answer reads whose round is through, and look at the clock once for all of them."""
+        waited = self._loop.time() - self._reads.ready_since
+        began = time.perf_counter()
+        answers = self._serve(reads)
+        seconds = waited + time.perf_counter() - began
+        if seconds > slow.slow_seconds:
+            slow.tell(reads, dict(answers), seconds)
 
     def _answer_read(self, read: Read) -> Result | None:
         store, request = self._store, read.request
@@ -266,7 +280,7 @@ class Service:
                 self._check_read(read)
             if read.kind == kinds.RANGE:
                 if request.range_end and store.is_large(request):
-                    self._sliced.start(read.ticket, self._still_permitted(store.range_steps(request), read.caller))
+                    self._sliced.start(read.ticket, self._watch_large(self._read_large(read), read))
                     return None
                 return store.range(request)
             if read.kind == kinds.TXN:
@@ -282,9 +296,23 @@ class Service:
             raise InvalidAuthToken
         self._permissions.check_request(read.kind, read.request, caller)
 
-    def _still_permitted(self, steps: Steps, caller: Caller | None) -> Steps:
+    def _watch_large(self, steps: Steps, read: Read) -> Steps:
+        """Tell when all its slices together took too long."""
+        slow, began = self.slow_reads, self._loop.time()
+        try:
+            result: Result = yield from steps
+        except EtcdError as error:
+            result = error
+        if slow is not None and self._loop.time() - began > slow.slow_seconds:
+            slow.tell_one(read, result, self._loop.time() - began)
+        if isinstance(result, EtcdError):
+            raise result
+        return result
+
+    def _read_large(self, read: Read) -> Steps:
         """Look at the revision once more after a read that took a while: what was permitted then may not be now."""
-        answer = yield from steps
+        answer = yield from self._store.range_steps(read.request)
+        caller = read.caller
         if self._permissions is not None and caller is not None and caller.revision:
             if caller.revision != self._permissions.auth.revision:
                 raise AuthOldRevision
@@ -325,7 +353,10 @@ class Service:
         reads = self._reads.take_ready(applied_index)
         if reads:
             self.cork()
-            self._serve(reads)
+            if self.slow_reads is None:
+                self._serve(reads)
+            else:
+                self._serve_ready(reads, self.slow_reads)
         if self.observer is not None:
             self.observer.on_turn_end(applied_index)
         self.flush()
@@ -357,8 +388,11 @@ class Service:
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, newest = self._deadlines.pop(0)
             error = self._timeout_error(deadline - self._timeout_seconds)
-            for request_id in [known for known in self._waiting if known <= newest]:
-                expired.append((self._waiting.pop(request_id), error))
+            late = {known for known in self._waiting if known <= newest}
+            never_proposed = self._driver.withdraw(late)
+            for request_id in sorted(late):
+                why = NeverProposed() if request_id in never_proposed else error
+                expired.append((self._waiting.pop(request_id), why))
         if self._waiting:
             self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
         self.proposals_failed += len(expired)

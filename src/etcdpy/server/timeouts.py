@@ -1,8 +1,10 @@
 """Why a proposal got no answer in time, as far as this member can tell.
 
-    the leader changed around the time of the request, or there is none    ... previous leader failure
+    the leader changed around the time of the request                      ... previous leader failure
     this member lost the leader, or as leader its quorum, since then       ... connection lost
-    neither                                                                timed out
+    neither, or nobody leads                                               timed out
+
+What no leader was there to take is another matter: it was never proposed (`NeverProposed`).
 
 The outcome is unknown in each case; the texts only help whoever reads them.
 
@@ -13,8 +15,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from etcdpy.base.errors import EtcdError, Timeout, TimeoutDueToConnectionLost, TimeoutDueToLeaderFail
+from etcdpy.base.errors import DEADLINE_EXCEEDED, EtcdError, Timeout, TimeoutDueToConnectionLost, TimeoutDueToLeaderFail
 from etcdpy.server.member import Member
+
+
+class NeverProposed(EtcdError):
+    """The request waited for a leader in vain; it is not in any log and never will be."""
+
+    code = DEADLINE_EXCEEDED
+    text = "context deadline exceeded"
 
 
 class Connectivity(Protocol):
@@ -41,8 +50,10 @@ class TimeoutReasons:
         """Return what to tell the client whose request began then."""
         leader_id = self._member.leader_id
         lost_at = self._elected_at - 2 * self._election_timeout_seconds
-        if not leader_id or lost_at < began < self._elected_at:
+        if lost_at < began < self._elected_at:
             return TimeoutDueToLeaderFail()
+        if not leader_id:
+            return Timeout()
         if leader_id == self._member.id:
             return Timeout() if self._has_quorum_since(began) else TimeoutDueToConnectionLost()
         return Timeout() if self._is_connected_since(leader_id, began) else TimeoutDueToConnectionLost()

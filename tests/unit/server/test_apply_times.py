@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
-from etcdpy.base.log import close_logger, logger_to, silent_logger
+from etcdpy.base.errors import Compacted, LeaseNotFound
+from etcdpy.base.log import silent_logger
 from etcdpy.pb import raft_internal_pb2
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.raft_values import Entry
 from etcdpy.server.apply_times import OPERATIONS, ApplyTimes
 from etcdpy.server.metrics_source import Histograms
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.proposal import InternalEncoder
+from etcdpy.state.mvcc.answer import Answer
+from tests.unit.server.membership_world import Lines, logger_with
 
 
 class Last:
@@ -34,27 +38,56 @@ def test_each_kind_and_outcome_has_a_child_of_its_own() -> None:
     }
 
 
+def put_entry() -> Entry:
+    request = pb.PutRequest(key=b"k", value=b"secret")
+    return Entry(1, 1, 0, InternalEncoder().encode(kinds.PUT, 1 << 60, request.SerializeToString()))
+
+
 def test_what_is_slow_is_counted_and_told() -> None:
-    class Lines:
-        def __init__(self) -> None:
-            self.lines: list[bytes] = []
-
-        def write(self, line: bytes) -> None:
-            self.lines.append(line)
-
-        def close(self) -> None:
-            pass
-
     lines = Lines()
-    log = logger_to(lines)
-    times = ApplyTimes({}, Last(), slow_seconds=0.1, log=log)
-    times.add(kinds.TXN, b"", True, 0.1)
-    times.add(kinds.TXN, b"", True, 0.25)
-    close_logger(log)
+    times = ApplyTimes({}, Last(), slow_seconds=0.1, log=logger_with(lines))
+    assert not times.note(True, 0.1)
+    assert times.note(True, 0.25)
+    times.tell(put_entry(), Answer(300, b"1234"), 0.25)
 
     assert times.slow_total == 1
-    (line,) = [json.loads(line) for line in lines.lines]
-    assert (line["msg"], line["took"], line["expected-duration"]) == ("apply request took too long", "250ms", "100ms")
+    assert lines.lines == [
+        {
+            "level": "warn",
+            "msg": "apply request took too long",
+            "took": "250ms",
+            "expected-duration": "100ms",
+            "prefix": "",
+            "request": 'header:<ID:1152921504606846976 > put:<key:"k" value_size:6 >',
+            "response": "size:9",
+        }
+    ]
+
+
+def test_what_failed_is_told_and_not_counted_as_slow() -> None:
+    lines = Lines()
+    times = ApplyTimes({}, Last(), slow_seconds=0.1, log=logger_with(lines))
+    assert times.note(False, 0.01)
+    times.tell(put_entry(), LeaseNotFound(), 0.01)
+    times.tell(put_entry(), Compacted(), 0.01)  # whoever compacts twice has done nothing wrong
+    times.tell(put_entry(), LeaseNotFound(), 0.2)
+
+    assert times.slow_total == 1
+    assert [(line["msg"], line["error"]) for line in lines.lines] == [
+        ("failed to apply request", "etcdserver: requested lease not found"),
+        ("apply request took too long", "etcdserver: requested lease not found"),
+        ("failed to apply request", "etcdserver: requested lease not found"),
+    ]
+
+
+def test_an_entry_without_a_request_is_not_told() -> None:
+    class Nothing:
+        applied_kind = 0
+        applied_method = b""
+
+    lines = Lines()
+    ApplyTimes({}, Nothing(), slow_seconds=0.1, log=logger_with(lines)).tell(Entry(1, 1, 0, b""), None, 9)
+    assert lines.lines == []
 
 
 def test_every_kind_of_request_has_a_name() -> None:

@@ -382,6 +382,52 @@ class KeptMessages:
         raise AssertionError("nobody sends a snapshot")
 
 
+def test_what_waits_for_a_leader_can_be_taken_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            entries = [put_entry(spine, b"k%d" % number) for number in range(3)]
+            for entry in entries:
+                spine.driver.propose(entry)
+            ids = [entry.request.request_id for entry in entries if isinstance(entry.request, Proposal)]
+            assert spine.driver.withdraw({ids[0], ids[2], 99}) == {ids[0], ids[2]}
+            assert spine.driver.withdraw({ids[0]}) == set()
+            await spine.elect()
+            await until(lambda: len(notes.values) == 1)
+            assert [request_id for request_id, _ in notes.results if request_id] == [ids[1]]
+            assert spine.driver.withdraw({ids[1]}) == set(), "it is in the log"
+
+    run(scenario())
+
+
+def test_slow_and_failed_entries_are_told_of(tmp_path: Path) -> None:
+    class Times:
+        def __init__(self) -> None:
+            self.noted: list[bool] = []
+            self.told: list[tuple[int, str]] = []
+
+        def note(self, is_good: bool, seconds: float, /) -> bool:
+            self.noted.append(is_good)
+            return not is_good
+
+        def tell(self, entry: Entry, result: Any, seconds: float, /) -> None:
+            self.told.append((len(entry.data), type(result).__name__))
+
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, _):
+            await spine.elect()
+            times = spine.driver.apply_times = Times()
+            good, request = put_entry(spine, b"a"), PutRequest(key=b"a", lease=77)
+            request_id = spine.ids.next_id()
+            data = encode(kinds.PUT, request_id, request.SerializeToString())
+            for entry in (good, Entry(0, 0, ENTRY_NORMAL, data, Proposal(kinds.PUT, request_id, request))):
+                spine.driver.propose(entry)
+            await until(lambda: len(times.noted) == 2)
+            assert times.noted == [True, False]
+            assert times.told == [(len(data), "LeaseNotFound")], "with its bytes, of which the text is made"
+
+    run(scenario())
+
+
 def test_what_only_a_leader_may_propose_is_dropped_when_another_leads(tmp_path: Path) -> None:
     """etcd issue 15247: the disk hung, and another one was elected meanwhile."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from etcdpy.base.errors import MemberExist
 from etcdpy.pb.raft_values import ConfState
-from etcdpy.server.membership_log import log_change, log_version
+from etcdpy.server.membership_log import log_change, log_downgrade, log_version
 from etcdpy.state.members import Member, MembershipChange
 from etcdpy.state.members.change import ADDED, PROMOTED, REFUSED, REMOVED, UPDATED
 from tests.unit.server.membership_world import Lines, logger_with
@@ -91,3 +91,11 @@ def test_versions() -> None:
         {"level": "info", "msg": "set initial cluster version"} | IDS | {"cluster-version": "3.0"},
         {"level": "info", "msg": "updated cluster version"} | IDS | {"from": "3.0", "to": "3.5"},
     ]
+
+
+def test_a_downgrade_that_is_allowed() -> None:
+    lines = Lines()
+    log_downgrade(logger_with(lines), "3.4.0")
+    (line,) = lines.lines
+    assert (line["msg"], line["target-version"]) == ("The server is ready to downgrade", "3.4.0")
+    assert line["server-version"].startswith("3.5.")

@@ -25,6 +25,7 @@ from etcdpy.pb.raft_values import Entry
 from etcdpy.pb.rpc_pb2 import CompactionRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RangeResponse
 from etcdpy.server.reads import Read
 from etcdpy.server.service import NOBODY, UNAPPLIED_ENTRIES_MAX, Service
+from etcdpy.server.timeouts import NeverProposed
 from etcdpy.state.alarm import NOSPACE
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -482,16 +483,14 @@ def test_what_is_not_applied_in_time_is_told_so_once(tmp_path: Path) -> None:
             desk.service.expire(now + 6.9)
             assert desk.answers == {}
             desk.service.expire(now + 7.0)
-            assert error_of(await desk.answer(put)) is Timeout
+            assert error_of(await desk.answer(put)) is NeverProposed
             assert error_of(await desk.answer(read)) is Timeout
             assert (desk.service.proposals_failed, desk.service.read_indexes_failed) == (1, 1)
             await desk.spine.elect()
             await desk.settle()
 
-            assert len(desk.answers[put]) == len(desk.answers[read]) == 1, (
-                "applied after all, but its outcome was told unknown"
-            )
-            assert desk.spine.store.keys_total == 1
+            assert len(desk.answers[put]) == len(desk.answers[read]) == 1
+            assert desk.spine.store.keys_total == 0, "it was told that it never would be, and takes no memory any more"
 
     run(scenario())
 
@@ -508,7 +507,7 @@ def test_a_later_request_has_its_own_time(tmp_path: Path) -> None:
             assert first in desk.answers and second not in desk.answers
             desk.service.expire(now + 12.0)
 
-            assert error_of(await desk.answer(second)) is Timeout
+            assert error_of(await desk.answer(second)) is NeverProposed
 
     run(scenario())
 

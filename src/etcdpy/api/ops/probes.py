@@ -11,6 +11,7 @@ has found its data corrupt.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Final
 
@@ -43,6 +44,7 @@ class ProbeEndpoint:
     async def handle(self, request: Request) -> Response:
         refusal = only_get(request)
         if refusal is not None:
+            log_warn(self._log, "Health request error", path=request.url.path, status_code=405)
             return refusal
         failed = False
         report = ""
@@ -55,7 +57,7 @@ class ProbeEndpoint:
         if failed:
             log_error(self._log, "Health check error", path=path, reason=report, status_code=503)
             return error_response(report, 503)
-        log_debug(self._log, "Health OK", path=path, reason=report, status_code=200)
+        log_debug(self._log, "Health check OK", path=path, reason=report, status_code=200)
         body = (report if "verbose" in request.query_params else "") + "ok\n"
         return Response(
             body, headers={"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
@@ -65,10 +67,11 @@ class ProbeEndpoint:
         # A sub-path asks for its check whatever is excluded.
         if request.url.path.count("/") > 1:
             return list(self._checks)
-        excluded = set(request.query_params.getlist("exclude"))
+        excluded = {name for name in request.query_params.getlist("exclude") if name}
         unknown = sorted(excluded.difference(self._checks))
         if unknown:
-            log_warn(self._log, "some health checks cannot be excluded", missing_health_checks=unknown)
+            missing = ",".join(map(json.dumps, unknown))
+            log_warn(self._log, "some health checks cannot be excluded", missing_health_checks=missing)
         return [name for name in self._checks if name not in excluded]
 
     async def _find_fault(self, name: str) -> str:

@@ -23,11 +23,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from etcdpy.base.errors import CANCELED, UNKNOWN, EtcdError
+from etcdpy.api.v3.call_count import CallCount
+from etcdpy.base.errors import CANCELED, OK, UNKNOWN, EtcdError
 from etcdpy.base.invariant import InvariantError
 from etcdpy.transport.grpc.call import StreamHandler
 from etcdpy.transport.grpc.refusals import unknown_method
-from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
+from etcdpy.transport.http2._nghttp2 import Method, StreamMethod, UnaryMethod
 
 # What a stream may hold that nobody has received yet; as much as a stream of the HTTP/2 server holds.
 HIGH_MARK_BYTES: Final = 64 * 1024
@@ -49,8 +50,10 @@ class Origin(Protocol):
 class LocalMethods:
     """All methods of a member, callable in process."""
 
-    def __init__(self, methods: Methods) -> None:
+    def __init__(self, methods: Methods, *, are_counted: bool = False) -> None:
+        """`are_counted`: the calls are those of clients, and /metrics shows them."""
         self._methods = methods
+        self._are_counted = are_counted
         self._open_streams: dict[LocalStream, None] = {}
 
     async def unary(self, path: bytes, message: bytes, origin: Origin) -> bytes:
@@ -62,10 +65,19 @@ class LocalMethods:
                 stream.end()
                 return await stream.receive_only()
         call = LocalCall(path, origin, message)
-        method.handler(call)
+        count = self._count(method, origin)
+        count.received(message)
         try:
-            return await call.answer
+            method.handler(call)
+            answer = await call.answer
+            count.sent(answer)
+            count.ended(OK)
+            return answer
+        except EtcdError as error:
+            count.ended(error.code)
+            raise
         finally:
+            count.ended(CANCELED)  # where nothing else has come of it
             call.closed = True
 
     def open(self, path: bytes, origin: Origin) -> LocalStream:
@@ -73,9 +85,17 @@ class LocalMethods:
         method = self._find(path)
         if not isinstance(method, StreamMethod):
             raise InvariantError(f"{path!r} is no stream")
-        stream = LocalStream(method, path, origin, self._open_streams)
+        count = self._count(method, origin)
+        try:
+            stream = LocalStream(method, path, origin, self._open_streams, count)
+        except EtcdError as error:
+            count.ended(error.code)
+            raise
         self._open_streams[stream] = None
         return stream
+
+    def _count(self, method: Method, origin: Origin) -> CallCount:
+        return CallCount(method, origin.metadata(b"client-api-version")) if self._are_counted else CallCount(None)
 
     def end_calls(self, code: int, text: str) -> None:
         """End every open stream with a status."""
@@ -145,9 +165,15 @@ class LocalStream(LocalCall):
     """
 
     def __init__(
-        self, method: StreamMethod, path: bytes, origin: Origin, open_streams: dict[LocalStream, None]
+        self,
+        method: StreamMethod,
+        path: bytes,
+        origin: Origin,
+        open_streams: dict[LocalStream, None],
+        count: CallCount,
     ) -> None:
         super().__init__(path, origin)
+        self._count = count
         self._open_streams = open_streams
         self._messages: deque[bytes] = deque()
         self._held_bytes = 0
@@ -166,6 +192,7 @@ class LocalStream(LocalCall):
         """Hand one message to the handler, when it reads. A call that is over takes it and drops it."""
         await self._readable.wait()
         if not self._is_over:
+            self._count.received(message)
             self._handler.on_message(message)
 
     def end(self) -> None:
@@ -202,6 +229,7 @@ class LocalStream(LocalCall):
         if not self.closed:
             self._open_streams.pop(self, None)
             was_over, self.closed, self._is_over = self._is_over, True, True
+            self._count.ended(CANCELED)
             self._messages.clear()
             self._error = self._error or EtcdError("context canceled", CANCELED)
             self._wake()
@@ -230,6 +258,7 @@ class LocalStream(LocalCall):
         if self._is_over:
             return False
         self.is_started = True
+        self._count.sent(message)
         self._messages.append(message)
         self._held_bytes += len(message)
         self._changed.set()
@@ -241,6 +270,7 @@ class LocalStream(LocalCall):
     def finish(self, code: int = 0, text: str = "") -> None:
         if not self._is_over:
             self._is_over = True
+            self._count.ended(code)
             self._error = EtcdError(text, code) if code else None
             self._wake()
 

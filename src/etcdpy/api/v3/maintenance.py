@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from etcdpy.api.v3.dispatch import Dispatcher, unary
+from etcdpy.api.v3.dispatch import Dispatcher, caller_of, unary
 from etcdpy.api.v3.header import HeaderEncoder
-from etcdpy.base.errors import ABORTED, EtcdError
+from etcdpy.base.errors import ABORTED, UNKNOWN, EtcdError
 from etcdpy.pb import rpc_pb2
+from etcdpy.server.downgrade import Downgrades
 from etcdpy.server.leadership import Leadership
 from etcdpy.server.maintenance import Maintenance
 from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import Caller
 from etcdpy.transport.grpc.call import Call, StreamHandler
 
 # Each download is a whole copy of the store on disk: a reader who takes nothing may not keep it for ever.
 STALL_SECONDS_MAX: Final = 60.0
+# What etcd says of an action of a downgrade that it does not know.
+UNKNOWN_ACTION_TEXT: Final = "etcdserver: unknown method"
 
 
 class MaintenanceApi:
-    """Handlers of Alarm, Status, Defragment, Hash, HashKV, Snapshot and MoveLeader."""
+    """Handlers of Alarm, Status, Defragment, Hash, HashKV, Snapshot, MoveLeader and Downgrade."""
 
     def __init__(
         self,
@@ -28,9 +32,11 @@ class MaintenanceApi:
         header: HeaderEncoder,
         maintenance: Maintenance,
         leadership: Leadership,
+        downgrades: Downgrades,
         tasks: TaskOwner,
     ) -> None:
         self._leadership = leadership
+        self._downgrades = downgrades
         self._dispatcher = dispatcher
         self._header = header
         self._maintenance = maintenance
@@ -41,6 +47,7 @@ class MaintenanceApi:
         self.hash = unary(rpc_pb2.HashRequest.FromString, self._hash)
         self.hash_kv = unary(rpc_pb2.HashKVRequest.FromString, self._hash_kv)
         self.move_leader = unary(rpc_pb2.MoveLeaderRequest.FromString, self._move_leader)
+        self.downgrade = unary(rpc_pb2.DowngradeRequest.FromString, self._downgrade)
 
     def _alarm(self, call: Call, request: rpc_pb2.AlarmRequest) -> None:
         self._dispatcher.propose(call, kinds.ALARM, request, call.message)
@@ -78,6 +85,20 @@ class MaintenanceApi:
     async def _move_leader_now(self, transferee: int, deadline: float | None) -> bytes:
         await self._leadership.move_leader(transferee, deadline=deadline)
         return b""  # no header at all (facts 1.4)
+
+    def _downgrade(self, call: Call, request: rpc_pb2.DowngradeRequest) -> None:
+        self._dispatcher.answer_later(call, self._downgrade_now(request, caller_of(call)))
+
+    async def _downgrade_now(self, request: rpc_pb2.DowngradeRequest, caller: Caller | None) -> bytes:
+        if request.action == rpc_pb2.DowngradeRequest.VALIDATE:
+            version = await self._downgrades.validate(request.version)
+        elif request.action == rpc_pb2.DowngradeRequest.ENABLE:
+            version = await self._downgrades.enable(request.version, caller)
+        elif request.action == rpc_pb2.DowngradeRequest.CANCEL:
+            version = await self._downgrades.cancel(caller)
+        else:
+            raise EtcdError(UNKNOWN_ACTION_TEXT, UNKNOWN)
+        return self._header.encode(0) + rpc_pb2.DowngradeResponse(version=version).SerializeToString()
 
     # -- the snapshot stream
 

@@ -1,8 +1,8 @@
-"""Permissions of what comes in streams: each watch and each renewal is looked at when it is asked for.
+"""Permissions of what comes in streams: each watch, renewal and range is looked at when it is asked for.
 
-A watch goes on when permissions change later, as in etcd.
+A watch goes on when permissions change later, as in etcd; a range that is still being sent does not.
 
-Upstream: serverWatchStream.isWatchPermitted, EtcdServer.checkLeaseRenew.
+Upstream: serverWatchStream.isWatchPermitted, EtcdServer.checkLeaseRenew, EtcdServer.doSerialize.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from etcdpy.api.v3.auth_gate import check_valid
 from etcdpy.api.v3.identity import Identity
-from etcdpy.base.errors import CODE_NAMES, EtcdError, UserEmpty
+from etcdpy.base.errors import CODE_NAMES, AuthOldRevision, EtcdError, UserEmpty
 from etcdpy.state.auth.checks import Permissions
 from etcdpy.transport.grpc.call import Call
 
@@ -47,3 +47,24 @@ class StreamPermission:
         if not caller.revision:
             raise UserEmpty
         self._permissions.check_lease_use(lease_id, caller)
+
+    # -- ranges in chunks
+
+    def is_pending(self, call: Call) -> bool:
+        """Return whether the call's token may have been given by another member a moment ago."""
+        return self._permissions.auth.is_enabled and self._identity.pending_index(call) > 0
+
+    def check_range(self, call: Call, key: bytes, range_end: bytes) -> int:
+        """Raise EtcdError unless the caller may read; return the revision of what he may, 0 while nobody is asked."""
+        auth = self._permissions.auth
+        if not auth.is_enabled:
+            return 0
+        caller = self._identity.identify(call)
+        check_valid(caller)
+        auth.check_read(caller, key, range_end)
+        return caller.revision
+
+    def check_unchanged(self, revision: int) -> None:
+        """Raise AuthOldRevision when permissions may be others than at `revision`."""
+        if revision and revision != self._permissions.auth.revision:
+            raise AuthOldRevision

@@ -212,6 +212,23 @@ SNAPSHOT: Final = Command(
     ),
 )
 
+DOWNGRADE: Final = Command(
+    "downgrade",
+    "<TARGET_VERSION>",
+    "Let the cluster go back by one minor version",
+    children=(
+        Command(
+            "validate",
+            "<TARGET_VERSION>",
+            "Tells whether that is possible",
+            module="downgrade",
+            function="run_validate",
+        ),
+        Command("enable", "<TARGET_VERSION>", "Allows it", module="downgrade", function="run_enable"),
+        Command("cancel", "", "Ends what was allowed", module="downgrade", function="run_cancel"),
+    ),
+)
+
 ROOT: Final = Command(
     "etcdctl",
     "",
@@ -273,6 +290,7 @@ ROOT: Final = Command(
         AUTH,
         USER,
         ROLE,
+        DOWNGRADE,
         Command("help", "[command]", "Explains a command", details="etcdctl help [path to command]", module="help"),
     ),
 )

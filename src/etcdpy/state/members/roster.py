@@ -49,6 +49,7 @@ class Roster:
         self.version = ""  # "" until the cluster decided one, then like "3.5.0"
         self.downgrade_target = ""  # like "3.4.0" while the cluster may go back to it
         self.on_version: Callable[[str, str], None] = _nobody_listens  # given the version before and the one now
+        self.on_downgrade: Callable[[str], None] = _no_downgrades  # given the target, when one is allowed
         self._learners_max = learners_max
         self._v2store = v2store
         self._backend = backend
@@ -172,6 +173,8 @@ class Roster:
         if mirror:
             value = records.encode_downgrade(target_version=target_version, enabled=bool(target_version))
             self._backend.put(buckets.CLUSTER, records.DOWNGRADE, value)
+        if target_version:
+            self.on_downgrade(target_version)
 
     def _check_local_version(self) -> None:
         check_local_version(CLUSTER_VERSION, cluster=self.version, downgrade_target=self.downgrade_target)
@@ -218,4 +221,8 @@ def _recover_downgrade(value: bytes | None) -> str:
 
 
 def _nobody_listens(previous: str, version: str) -> None:
+    """Until the server wants to log it."""
+
+
+def _no_downgrades(target_version: str) -> None:
     """Until the server wants to log it."""

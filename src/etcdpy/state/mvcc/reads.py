@@ -39,6 +39,24 @@ def is_large(store: Store, request: RangeRequest) -> bool:
 
 def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generator[None, None, Answer]:
     """Answer a range, yielding between slices."""
+    current = store.visible_revision
+    revision = begin(store, request)
+    if request.count_only:
+        count = yield from count_steps(store, request, revision, slice_kvs)
+        return Answer(current, encode_tail(count, False))
+    query = RangeQuery(request)
+    records, count = yield from _find_records(store, request, revision, query.fetch_limit, slice_kvs)
+    stored: list[bytes] = []
+    for start in range(0, len(records), slice_kvs):
+        store.check_not_compacted(revision)
+        stored += read_records(store, records[start : start + slice_kvs])
+        yield
+    body = yield from query.steps(stored, count, slice_kvs)
+    return Answer(current, body)
+
+
+def begin(store: Store, request: RangeRequest) -> int:
+    """Count a range and return the revision at which it reads. Raise FutureRev or Compacted."""
     store.counters.ranges += 1
     current = store.visible_revision
     revision = request.revision
@@ -47,18 +65,7 @@ def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generato
     if revision <= 0:
         revision = current
     store.check_not_compacted(revision)
-    if request.count_only:
-        count = yield from _count(store, request, revision, slice_kvs)
-        return Answer(current, encode_tail(count, False))
-    query = RangeQuery(request)
-    records, count = yield from _find_records(store, request, revision, query.fetch_limit, slice_kvs)
-    stored: list[bytes] = []
-    for start in range(0, len(records), slice_kvs):
-        store.check_not_compacted(revision)
-        stored += _read_records(store, records[start : start + slice_kvs])
-        yield
-    body = yield from query.steps(stored, count, slice_kvs)
-    return Answer(current, body)
+    return revision
 
 
 def end_of(range_end: bytes) -> bytes | None:
@@ -78,34 +85,36 @@ def has_options(request: RangeRequest) -> bool:
     )
 
 
-def _read_records(store: Store, records: list[bytes]) -> list[bytes]:
+def read_records(store: Store, records: list[bytes]) -> list[bytes]:
+    """Return the KeyValues of records that the index knows."""
     stored = store.backend.get_records(records)
     if not all(stored):
         raise StorageError(f"the index knows revision {records[stored.index(None)]!r}, the backend does not")
     return stored  # type: ignore[return-value]
 
 
-def _bound(store: Store, revision: int) -> bytes | None:
+def bound_of(store: Store, revision: int) -> bytes | None:
     """Return the bound of a read at `revision`; None while that is the newest."""
     return None if revision == store.visible_revision else bound_after(revision)
 
 
-def _find_one(store: Store, key: bytes, revision: int) -> bytes | None:
-    bound = _bound(store, revision)
+def find_one(store: Store, key: bytes, revision: int) -> bytes | None:
+    """Return the record of one key in force at `revision`."""
+    bound = bound_of(store, revision)
     return store.index.get(key) if bound is None else store.index.get_before(key, bound)
 
 
-def _count(store: Store, request: RangeRequest, revision: int, step: int) -> Generator[None, None, int]:
+def count_steps(store: Store, request: RangeRequest, revision: int, step: int) -> Generator[None, None, int]:
     """Count a range's keys; at the newest revision without looking at them."""
     if not request.range_end:
-        return 0 if _find_one(store, request.key, revision) is None else 1
+        return 0 if find_one(store, request.key, revision) is None else 1
     start, end = request.key, end_of(request.range_end)
-    if _bound(store, revision) is None:
+    if bound_of(store, revision) is None:
         return store.index.count(start, end)
     count = 0
     for keys in store.index.walk(start, end, step):
         store.check_not_compacted(revision)
-        count += len(store.index.find_records(keys, _bound(store, revision)))
+        count += len(store.index.find_records(keys, bound_of(store, revision)))
         yield
     return count
 
@@ -115,14 +124,14 @@ def _find_records(
 ) -> Generator[None, None, tuple[list[bytes], int]]:
     """Return the records in force in a range, `limit` at most (0: all), and how many keys there are."""
     if not request.range_end:
-        record = _find_one(store, request.key, revision)
+        record = find_one(store, request.key, revision)
         return ([], 0) if record is None else ([record], 1)
     start, end = request.key, end_of(request.range_end)
     records: list[bytes] = []
     count = 0
     for keys in store.index.walk(start, end, min(limit or step, step)):
         store.check_not_compacted(revision)
-        bound = _bound(store, revision)
+        bound = bound_of(store, revision)
         found = store.index.find_records(keys, bound)
         count += len(found)
         if not limit or len(records) < limit:

@@ -15,6 +15,7 @@ cdef class Method:
     cdef public object observe             # observe(seconds) is told how long each call took; None: nobody asks
 
     cdef begin(self, Stream call)
+    cpdef count_begun(self, version)
 
 
 cdef class Endpoint:

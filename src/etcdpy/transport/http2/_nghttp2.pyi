@@ -36,6 +36,12 @@ class Method:
     def handled(self) -> dict[int, int]:
         """Calls ended, by gRPC code."""
 
+    def count_begun(self, version: bytes | None) -> None:
+        """Count a call that begins, by the version that its client says it has."""
+
+    def count_ended(self, code: int) -> None:
+        """Count a call that came another way than over a socket, and is over."""
+
 class UnaryMethod(Method):
     def __init__(self, handle: Callable[[Call], None]) -> None: ...
 

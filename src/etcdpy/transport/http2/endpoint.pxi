@@ -18,20 +18,28 @@ cdef class Method:
     def __cinit__(self):
         self.client_versions = {}
 
+    def count_ended(self, int code):
+        """Count a call that came another way than over a socket, and is over."""
+        self.codes[code if 0 <= code < 17 else 17] += 1
+
     cdef begin(self, Stream call):
-        """Count a call that begins. What clients call their version is theirs to choose: only so many are told apart."""
+        """Count a call that begins."""
         cdef object version = None
-        self.started += 1
         if call.header_list is not None:
             version = call.metadata(CLIENT_VERSION_HEADER)
+        self.count_begun(version)
+        if self.observe is not None:
+            call.begun_at = perf_counter()
+
+    cpdef count_begun(self, version):
+        """Count a call. What clients call their version is theirs to choose: only so many are told apart."""
+        self.started += 1
         if version in self.client_versions:
             self.client_versions[version] += 1
         elif len(self.client_versions) < CLIENT_VERSIONS_MAX and (version is None or len(version) <= VERSION_BYTES_MAX):
             self.client_versions[version] = 1
         else:
             self.client_versions[OTHER_VERSION] = self.client_versions.get(OTHER_VERSION, 0) + 1
-        if self.observe is not None:
-            call.begun_at = perf_counter()
 
 
 cdef class UnaryMethod(Method):

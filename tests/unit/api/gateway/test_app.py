@@ -21,7 +21,7 @@ from tests.unit.server.spine import run, until
 @asynccontextmanager
 async def open_gateway(tmp_path: Path) -> AsyncIterator[tuple[Node, Gateway]]:
     async with open_node(tmp_path) as (node, api):
-        yield node, Gateway(api.local, message_bytes_max=1000)
+        yield node, Gateway(api.gateway, message_bytes_max=1000)
 
 
 async def ask(gateway: Gateway, path: str, body: bytes = b"{}", **options: str) -> FakeClient:

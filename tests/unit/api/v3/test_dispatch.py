@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
-from etcdpy.api.v3.dispatch import refuse, unary
+from etcdpy.api.v3.dispatch import Dispatcher, refuse, unary
+from etcdpy.api.v3.slow_calls import SlowCalls
 from etcdpy.base.errors import EmptyKey, LeaseNotFound
+from etcdpy.base.log import silent_logger
 from etcdpy.pb.rpc_pb2 import PutRequest, PutResponse
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.mvcc.answer import Answer
-from tests.unit.api.v3.unary_call import UnaryCall, open_api
+from etcdpy.transport.grpc.call import Call
+from tests.unit.api.v3.unary_call import Api, UnaryCall, open_api
 from tests.unit.server.spine import run, until
 
 
@@ -45,6 +49,51 @@ def test_tickets_are_never_given_twice(tmp_path: Path) -> None:
             api.dispatcher.deliver([(ticket, Answer(1, b"")) for ticket in tickets[:1]])
             assert api.dispatcher.take_ticket(UnaryCall(b"")) == 6
             api.dispatcher._calls.clear()
+
+    run(scenario())
+
+
+def test_what_took_long_is_told_before_it_is_answered(tmp_path: Path) -> None:
+    class Told(SlowCalls):
+        def __init__(self, api: Api) -> None:
+            self.now = 0.0
+            loop = asyncio.get_running_loop()
+            super().__init__(
+                silent_logger(),
+                slow_seconds=1.0,
+                call_later=lambda _, call: loop.call_soon(call),
+                clock=lambda: self.now,
+            )
+            self.calls: list[tuple[bool, str, float]] = []
+
+        def tell(self, call: Call, result: Any, seconds: float) -> None:
+            assert isinstance(call, UnaryCall)
+            self.calls.append((call.is_answered, type(result).__name__, seconds))
+
+    async def scenario() -> None:
+        async with open_api(tmp_path, elect=False) as api:
+            slow = Told(api)
+            dispatcher = Dispatcher(api.node.service, api.header, api.node.tasks, slow)
+            first = dispatcher.take_ticket(UnaryCall(b""))
+            await asyncio.sleep(0)  # another mark is due
+            slow.now = 0.9
+            second = dispatcher.take_ticket(UnaryCall(b""))
+            slow.now = 1.5
+            dispatcher.deliver([(first, Answer(1, b"")), (second, LeaseNotFound())])
+            assert slow.calls == [(False, "Answer", 1.5)]
+
+            gate = asyncio.Event()
+
+            async def work() -> bytes:
+                await gate.wait()
+                return b"done"
+
+            call = UnaryCall(b"")
+            dispatcher.answer_later(call, work())
+            slow.now = 4.0
+            gate.set()
+            await until(lambda: call.is_answered)
+            assert slow.calls[1:] == [(False, "NoneType", 2.5)]
 
     run(scenario())
 

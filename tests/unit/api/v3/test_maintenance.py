@@ -13,6 +13,8 @@ from etcdpy.pb.rpc_pb2 import (
     AlarmRequest,
     AlarmResponse,
     DefragmentRequest,
+    DowngradeRequest,
+    DowngradeResponse,
     HashKVRequest,
     HashKVResponse,
     HashRequest,
@@ -51,6 +53,30 @@ def test_status(tmp_path: Path) -> None:
             assert 0 < status.dbSizeInUse <= status.dbSize
             assert (list(status.errors), status.isLearner, status.header.revision) == ([], False, 2)
             assert status.dbSizeQuota == 2 << 30
+
+    run(scenario())
+
+
+def test_downgrades(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_api(tmp_path) as api:
+            await put(api)
+            api.node.roster.set_version("3.5.0", mirror=True)
+
+            async def downgrade(action: int, version: str = "") -> DowngradeResponse:
+                request = DowngradeRequest(action=action, version=version)  # type: ignore[arg-type]
+                return await api.ask(api.maintenance.downgrade, request, DowngradeResponse)
+
+            for action in (DowngradeRequest.VALIDATE, DowngradeRequest.ENABLE):
+                answer = await downgrade(action, "3.4")
+                assert (answer.version, answer.header.revision) == ("3.5.0", 2)
+            info = (await api.ask(api.maintenance.status, StatusRequest(), StatusResponse)).downgradeInfo
+            assert (info.enabled, info.targetVersion) == (True, "3.4.0")
+            await downgrade(DowngradeRequest.CANCEL)
+            info = (await api.ask(api.maintenance.status, StatusRequest(), StatusResponse)).downgradeInfo
+            assert (info.enabled, info.targetVersion) == (False, "")
+            refused = await api.refusal(api.maintenance.downgrade, DowngradeRequest(action=3))  # type: ignore[arg-type]
+            assert refused == (2, "etcdserver: unknown method")
 
     run(scenario())
 

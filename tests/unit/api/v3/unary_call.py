@@ -95,7 +95,9 @@ class Api:
         self.cluster = ClusterApi(
             node.service, self.dispatcher, self.header, node.roster, node.reconfiguration, read_urls
         )
-        self.maintenance = MaintenanceApi(self.dispatcher, self.header, node.maintenance, node.leadership, node.tasks)
+        self.maintenance = MaintenanceApi(
+            self.dispatcher, self.header, node.maintenance, node.leadership, node.downgrades, node.tasks
+        )
 
     async def ask(self, handle: Callable[[Any], None], request: Message, kind: type[Response]) -> Response:
         """Return the response; an error fails the test."""

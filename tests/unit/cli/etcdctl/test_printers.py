@@ -31,6 +31,23 @@ def test_alarms_in_every_format() -> None:
     assert (caught.value.code, caught.value.text) == (BAD_FEATURE, "table not supported as output format")
 
 
+def test_downgrades_in_every_format() -> None:
+    response = rpc.DowngradeResponse(header=rpc.ResponseHeader(cluster_id=1), version="3.5.0")
+
+    def printed_as(name: str) -> bytes:
+        out = io.BytesIO()
+        make_printer(name, out, hex_wanted=False).downgrade("enable", response)
+        return out.getvalue()
+
+    assert printed_as("simple") == b"Downgrade enable success, cluster version 3.5.0\n"
+    assert printed_as("json") == b'{"header":{"cluster_id":1},"version":"3.5.0"}\n'
+    assert printed_as("protobuf") == response.SerializeToString()
+    for name in ("fields", "table"):
+        with pytest.raises(Exit) as caught:
+            printed_as(name)
+        assert caught.value.text == f"{name} not supported as output format"
+
+
 def test_json_leaves_zeros_and_younger_fields_out() -> None:
     status = rpc.StatusResponse(version="3.5.1", dbSizeQuota=5, storageVersion="3.6", errors=["a<b"])
     assert json_message(status) == '{"version":"3.5.1","errors":["a\\u003cb"]}'

@@ -135,6 +135,9 @@ class Printer:
     def endpoint_hash_kv(self, found: Sequence[EndpointHash]) -> None:
         self._refuse()
 
+    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
+        self._refuse()
+
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
         self._refuse()
 

@@ -133,6 +133,9 @@ class JsonPrinter(Printer):
     def lease_revoke(self, lease_id: int, response: rpc.LeaseRevokeResponse) -> None:
         self._message(response)
 
+    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
+        self._message(response)
+
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
         self._message(response)
 

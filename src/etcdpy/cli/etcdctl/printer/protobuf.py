@@ -73,6 +73,9 @@ class ProtobufPrinter(Printer):
     def alarms(self, response: rpc.AlarmResponse) -> None:
         self._message(response)
 
+    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
+        self._message(response)
+
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
         self._message(response)
 

@@ -150,6 +150,9 @@ class SimplePrinter(Printer):
         for hash_ in found:
             self.line(", ".join(hash_row(hash_)))
 
+    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
+        self.line(f"Downgrade {verb} success, cluster version {response.version}")
+
     def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
         self.line(f"Leadership transferred from {leader:x} to {target:x}")
 
