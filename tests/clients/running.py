@@ -16,14 +16,14 @@ PROGRAM_SECONDS_MAX: Final = 90
 
 
 def run_program_on_both(
-    tmp_path: Path, interpreter: Sequence[str], name: str, *, flags: Sequence[str] = ()
+    tmp_path: Path, interpreter: Sequence[str], name: str, **environment: str
 ) -> Both[list[str]]:
     """Return the lines that the program prints for each. A program that fails raises, with its error."""
 
     def script(server: RunningEtcd) -> list[str]:
-        return run_program([*interpreter, str(PROGRAMS / name), *server.endpoint.split(":")])
+        return run_program([*interpreter, str(PROGRAMS / name), *server.endpoint.split(":")], **environment)
 
-    return run_on_both(tmp_path, script, flags=flags)
+    return run_on_both(tmp_path, script)
 
 
 def run_program(command: Sequence[str], **environment: str) -> list[str]:
