@@ -15,9 +15,7 @@ PROGRAMS: Final = Path(telling.__file__).parent
 PROGRAM_SECONDS_MAX: Final = 90
 
 
-def run_program_on_both(
-    tmp_path: Path, interpreter: Sequence[str], name: str, **environment: str
-) -> Both[list[str]]:
+def run_program_on_both(tmp_path: Path, interpreter: Sequence[str], name: str, **environment: str) -> Both[list[str]]:
     """Return the lines that the program prints for each. A program that fails raises, with its error."""
 
     def script(server: RunningEtcd) -> list[str]:

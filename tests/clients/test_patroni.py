@@ -118,9 +118,7 @@ def test_patroni_as_a_user_of_its_own(
         cluster.ctl("role", "add", "root")
         enable_auth(cluster)
         member = cluster.members[0]
-        node = PatroniNode(
-            folder, "one", programs, {"host": member.endpoint, "username": "patroni", "password": "pw"}
-        )
+        node = PatroniNode(folder, "one", programs, {"host": member.endpoint, "username": "patroni", "password": "pw"})
         nodes.append(node)
         node.start()
         wait_until("it leads", lambda: node.roles().get("one") == LEADS)
