@@ -21,7 +21,7 @@ from etcdpy.client.client import Client
 from etcdpy.client.request import Operation, compare, delete_request, prefix_end, put_request, range_request
 from etcdpy.client.request import watch_request as build_watch
 from etcdpy.client.watch import Watcher
-from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.kv_pb2 import KeyValue
 
 COMPACT_KEY: Final = b"compact_rev_key"
 # Keys per lease: what a lease holds when it ends is deleted at once.
@@ -31,14 +31,14 @@ LEASED_KEYS_MAX: Final = 3
 class Conflict(Exception):
     """Somebody else changed the key meanwhile; `found` is what is there, None when it is gone."""
 
-    def __init__(self, found: pb.KeyValue | None) -> None:
+    def __init__(self, found: KeyValue | None) -> None:
         super().__init__(found)
         self.found = found
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    items: list[pb.KeyValue]
+    items: list[KeyValue]
     revision: int
     # Where the next page begins, None after the last one.
     next_key: bytes | None
@@ -99,7 +99,7 @@ class Storage:
             raise Conflict(next(iter(answer.responses[0].response_range.kvs), None))
         return answer.header.revision
 
-    def get(self, name: bytes, *, revision: int = 0) -> pb.KeyValue | None:
+    def get(self, name: bytes, *, revision: int = 0) -> KeyValue | None:
         return next(iter(self._client.kv.get(self._prefix + name, revision=revision).kvs), None)
 
     def count(self, kind: bytes) -> int:

@@ -12,13 +12,17 @@ import subprocess
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
 from tests.reference import REPOSITORY
 
 MUST_HAVE: Final = "ETCDPY_MUST_HAVE"
+# Root's files stay readable in a user namespace, wherever the interpreter and the data lie; not every container may
+# make one. The other way needs an interpreter and data that this user may read.
+NAMESPACE: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+DATABASE_USER: Final = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 # tools/clients.sh unpacks Debian's package there: installed, it would start a service.
 UNPACKED: Final = REPOSITORY / ".clients/debian/usr/bin"
 
@@ -36,31 +40,21 @@ def find_postgresql() -> Path | None:
 
 def need(what: str, find: Callable[[], Path | None]) -> Path:
     """Return what `find` finds; skip the test where there is nothing, fail it where it must be there."""
-    return find() or lack(what, f"{what} is not on this machine: as root, tools/clients.sh installs it on Debian")
-
-
-def lack(what: str, reason: str) -> NoReturn:
-    """Leave the test, by a failure where `what` must be there."""
+    found = find()
+    if found is not None:
+        return found
+    reason = f"{what} is not on this machine: as root, tools/clients.sh installs it on Debian"
     if what in os.environ.get(MUST_HAVE, "").split():
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 @cache
-def as_a_user(program: str) -> Sequence[str] | None:
-    """Return what to put before a command that refuses to run as root, None when nothing helps.
-
-    A user namespace comes first: in it root's files stay readable, wherever the interpreter and the data lie.
-    """
+def as_a_user(program: str, *, by: Sequence[Sequence[str]] = (NAMESPACE, DATABASE_USER)) -> Sequence[str] | None:
+    """Return what to put before a command that is not to run as root; None when nothing works for `program`."""
     if os.geteuid() != 0:
         return []
-    for prefix in (
-        ["unshare", "--user", "--map-user=1000", "--map-group=1000"],
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"],
-    ):
-        if shutil.which(prefix[0]) and _runs([*prefix, program, "--version"]):
-            return prefix
-    return None
+    return next((way for way in by if shutil.which(way[0]) and _runs([*way, program, "--version"])), None)
 
 
 def _runs(command: Sequence[str]) -> bool:

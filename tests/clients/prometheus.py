@@ -23,9 +23,7 @@ SCRAPE: Final = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_in
 def hasten(rules: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rules with another waiting time; what they look at stays."""
     return {
-        "groups": [
-            {**group, "rules": [{**rule, "for": WAIT} for rule in group["rules"]]} for group in rules["groups"]
-        ]
+        "groups": [{**group, "rules": [{**rule, "for": WAIT} for rule in group["rules"]]} for group in rules["groups"]]
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from etcdpy.base.errors import EtcdError
 from etcdpy.client.client import Client
 from etcdpy.client.watch import Watcher
-from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.kv_pb2 import KeyValue
 from tests.clients.api_server import COMPACT_KEY, Compactor, Conflict, Page, Storage
 from tests.compat.both import run_on_both
 from tests.reference import RunningEtcd
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 READ_SECONDS = 20.0
 
 
-def told(pair: pb.KeyValue | None) -> str:
+def told(pair: KeyValue | None) -> str:
     return "nothing" if pair is None else str(pair).replace("\n", " ")
 
 

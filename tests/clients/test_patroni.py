@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.environments import python_environment
-from tests.clients.machine import as_a_user, find_postgresql, lack, need
+from tests.clients.machine import DATABASE_USER, as_a_user, find_postgresql, need
 from tests.clients.patroni_node import SCOPE, PatroniNode, Programs, wait_until
 from tests.ours import ours_binary
 from tests.reference_cluster import RunningCluster, start_reference_cluster
@@ -26,7 +26,7 @@ def programs() -> Programs:
     patroni = python_environment("patroni", "patroni[etcd3]==3.3.11", "psycopg[binary]==3.3.9")
     prefix = as_a_user(str(patroni / "bin/patroni"))
     if prefix is None:
-        lack("postgresql", "PostgreSQL refuses to run as root, and nothing here makes an ordinary user of it")
+        pytest.skip("PostgreSQL refuses to run as root, and nothing here makes an ordinary user of root")
     return Programs(patroni=patroni, postgresql=postgresql, prefix=prefix)
 
 
@@ -34,7 +34,7 @@ def programs() -> Programs:
 def folder(programs: Programs) -> Iterator[Path]:
     """A short path that the database's user may enter, which tmp_path is not."""
     with tempfile.TemporaryDirectory(prefix="etcdpy-patroni-") as name:
-        if "setpriv" in programs.prefix:
+        if programs.prefix == DATABASE_USER:
             shutil.chown(name, "postgres", "postgres")
         yield Path(name)
 

@@ -21,9 +21,7 @@ from tests.reference_cluster import start_reference_cluster
 
 pytestmark = pytest.mark.slow
 # They say that the machine is slow, which one full of tests may be.
-OF_SPEED = {
-    f"Etcdpy{name}" for name in ("CallsSlow", "PeersSlow", "HeartbeatsLate", "DiskSyncSlow", "DiskCommitSlow")
-}
+OF_SPEED = {f"Etcdpy{name}" for name in ("CallsSlow", "PeersSlow", "HeartbeatsLate", "DiskSyncSlow", "DiskCommitSlow")}
 CALLS_PAUSE_SECONDS = 0.05
 
 
@@ -65,7 +63,9 @@ def test_alerts_and_panels(tmp_path: Path) -> None:
             try:
                 wait_until("it scrapes", lambda: len(prometheus.query("up == 1")) == 3)
                 wait_until("every panel shows something", lambda: not without_data(prometheus))
-                wait_until("every rule was looked at", lambda: all(rule["health"] == "ok" for rule in prometheus.rules()))
+                wait_until(
+                    "every rule was looked at", lambda: all(rule["health"] == "ok" for rule in prometheus.rules())
+                )
             finally:
                 stop.set()
                 user.join()
