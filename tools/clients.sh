@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# What tests/clients wants of others, as far as Debian and root can give it: PostgreSQL for Patroni, Prometheus, Node.
+# What tests/clients wants of others, as far as Debian and root can give it: PostgreSQL for Patroni, and Prometheus.
+# (Node, too, but Debian's npm is hundreds of packages: whoever has it has it.)
+#
 # Prints the names of what is there afterwards; whoever exports them as ETCDPY_MUST_HAVE has those tests fail, not skip.
 #
 # Nothing is started: a cluster of PostgreSQL is not made, and Prometheus is only unpacked, into .clients/debian.
@@ -22,12 +24,11 @@ unpack_prometheus() {
   mkdir -p $folder && (cd $folder && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
 }
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { has_postgresql && has_prometheus && has_node; }; then
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { has_postgresql && has_prometheus; }; then
   {
     apt-get update -qq
     has_postgresql || install_postgresql
     has_prometheus || unpack_prometheus
-    has_node || install nodejs npm
   } >&2 2>&1
 fi
 for what in postgresql prometheus node; do

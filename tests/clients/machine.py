@@ -43,7 +43,7 @@ def need(what: str, find: Callable[[], Path | None]) -> Path:
     found = find()
     if found is not None:
         return found
-    reason = f"{what} is not on this machine: as root, tools/clients.sh installs it on Debian"
+    reason = f"{what} is not on this machine (on Debian, tools/clients.sh gets what can be had quickly)"
     if what in os.environ.get(MUST_HAVE, "").split():
         pytest.fail(reason)
     pytest.skip(reason)

@@ -13,20 +13,18 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from tests.clients.waiting import SETTLE_SECONDS_MAX, wait_until
 from tests.reference import clean_environment, free_port
 
 SCOPE: Final = "demo"
 TTL_SECONDS: Final = 20
-# A failover waits for the TTL, then for an election; initdb and a base backup take seconds on a loaded machine.
-SETTLE_SECONDS_MAX: Final = 90.0
 STOP_SECONDS_MAX: Final = 30.0
 # Speed, not safety: this machine does not lose power during a test.
 PARAMETERS: Final = {"fsync": False, "full_page_writes": False, "max_connections": 20, "shared_buffers": "16MB"}
@@ -157,11 +155,3 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {SETTLE_SECONDS_MAX} s: {what}")
-        time.sleep(0.1)  # The pause between two looks.

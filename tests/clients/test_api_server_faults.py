@@ -10,7 +10,7 @@ import pytest
 from etcdpy.client.client import Client
 from tests.clients.api_server import Storage
 from tests.clients.controllers import LAST, OBJECTS, Controller, Lister, Reflector, Rival, Worker, wait_steps
-from tests.clients.patroni_node import wait_until
+from tests.clients.waiting import wait_until
 from tests.ours import ours_binary
 from tests.reference_cluster import RunningCluster, start_reference_cluster
 

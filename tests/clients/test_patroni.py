@@ -12,7 +12,8 @@ import pytest
 
 from tests.clients.environments import python_environment
 from tests.clients.machine import DATABASE_USER, as_a_user, find_postgresql, need
-from tests.clients.patroni_node import SCOPE, PatroniNode, Programs, wait_until
+from tests.clients.patroni_node import SCOPE, PatroniNode, Programs
+from tests.clients.waiting import wait_until
 from tests.ours import ours_binary
 from tests.reference_cluster import RunningCluster, start_reference_cluster
 
@@ -58,7 +59,13 @@ def wait_for_roles(seen_by: PatroniNode, leader: PatroniNode, replica: PatroniNo
 
 def check_replicated(leader: PatroniNode, replica: PatroniNode, text: str) -> None:
     leader.sql(f"insert into note values ('{text}')")
-    wait_until("the replica has it", lambda: text in replica.sql("select * from note"))
+
+    def has_it() -> bool:
+        # The table itself may not have arrived yet.
+        there = replica.sql("select to_regclass('note') is not null") == "t\n"
+        return there and text in replica.sql("select * from note")
+
+    wait_until("the replica has it", has_it)
 
 
 def test_patroni_switches_and_fails_over(

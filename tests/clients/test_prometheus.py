@@ -13,8 +13,8 @@ from etcdpy.base.errors import EtcdError
 from etcdpy.client.client import Client
 from etcdpy.client.request import watch_request
 from tests.clients.machine import find_program, need
-from tests.clients.patroni_node import wait_until
 from tests.clients.prometheus import Prometheus, hasten
+from tests.clients.waiting import wait_until
 from tests.compat.test_contrib import RULES, panel_expressions
 from tests.ours import ours_binary
 from tests.reference_cluster import start_reference_cluster
