@@ -10,7 +10,7 @@ folder=.clients/debian
 
 has_postgresql() { ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
 has_prometheus() { command -v prometheus && command -v promtool || [ -x $folder/usr/bin/promtool ]; } >/dev/null 2>&1
-has_node() { command -v node && command -v npm; } >/dev/null 2>&1
+has_node() { command -v node && command -v npm && timeout 20 npm view etcd3@1.1.2 version; } >/dev/null 2>&1
 
 install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; }
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -40,13 +40,14 @@ def find_postgresql() -> Path | None:
 
 def need(what: str, find: Callable[[], Path | None]) -> Path:
     """Return what `find` finds; skip the test where there is nothing, fail it where it must be there."""
-    found = find()
-    if found is not None:
-        return found
-    reason = f"{what} is not on this machine (on Debian, tools/clients.sh gets what can be had quickly)"
+    return find() or lack(what, "it is not on this machine (on Debian, tools/clients.sh gets what can be had quickly)")
+
+
+def lack(what: str, reason: str) -> NoReturn:
+    """Leave the test: by a failure where `what` must be there."""
     if what in os.environ.get(MUST_HAVE, "").split():
-        pytest.fail(reason)
-    pytest.skip(reason)
+        pytest.fail(f"{what}: {reason}")
+    pytest.skip(f"{what}: {reason}")
 
 
 @cache
