@@ -5,9 +5,9 @@ from __future__ import annotations
 import configparser
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from etcdpy.server.metrics_table import ELSEWHERE, FAMILIES, HEALTH_FAMILIES, PROXY_FAMILIES
+from tests.clients.machine import find_program, need
 from tests.compat.test_metrics_real import scrape
 from tests.ours import ours_binary
 from tests.reference import REPOSITORY
@@ -69,10 +70,8 @@ def test_a_member_shows_the_metrics_that_are_named(tmp_path: Path) -> None:
 
 
 def test_prometheus_takes_the_rules() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool (Debian: prometheus) is not here")
-    done = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
+    promtool = need("prometheus", partial(find_program, "promtool"))
+    done = subprocess.run([str(promtool), "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -166,7 +166,8 @@ class Housekeeper:
         self._snapshots.poll()
 
     def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
-        self.leader_changes_seen += 1
+        # Nobody is no leader: losing one counts when the next is there.
+        self.leader_changes_seen += leader_id != 0
         self._hub.raft_term = self._member.term
         now = self._loop.time()
         if is_self:

@@ -157,7 +157,7 @@ def test_a_leader_that_comes_in_time_saves_the_streams(tmp_path: Path) -> None:
             keeper._cut_leaderless(node.clock() + 1000, feed)
 
             assert feed.cuts == 0 and keeper.has_leader.is_set()
-            assert keeper.leader_changes_seen == 3
+            assert keeper.leader_changes_seen == 2, "itself at first, then 7"
 
     run(scenario())
 
