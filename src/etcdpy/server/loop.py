@@ -8,6 +8,9 @@ While the disk thread syncs batch n, proposals gather into batch n+1, and so do 
 When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more
 than a quick disk (design section 2).
 
+A member alone applies such a write while the disk is at it: written, applied, synced, and only then told. Nobody but this
+turn sees what is not durable yet: there are no messages to send, the backend begins no commit, nothing else runs.
+
 A snapshot that came from a leader is one long write: whoever installs it says when it is done, and the writes that come
 meanwhile wait.
 
@@ -75,6 +78,12 @@ class Log(Protocol):
     def persist(self, batch: Any, /) -> None:
         """On the disk thread, or on the loop. Raise StorageError."""
 
+    def write(self, batch: Any, /) -> None:
+        """The first half of `persist`, which does not wait for the disk. `sync` comes next."""
+
+    def sync(self, batch: Any, /) -> None:
+        """The other half: what `write` was given last becomes durable."""
+
 
 class StateMachine(Protocol):
     """Who makes state of committed entries: the applier."""
@@ -132,6 +141,7 @@ class MemberLoop:
         self._commits_to_tell: list[Message] = []
         self._tells_later = False  # Invariant: a timer is set while there is anything in _commits_to_tell.
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
+        self._unsynced: Any = None  # a batch that is written and may be applied, but not told of. None between turns
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
@@ -268,6 +278,8 @@ class MemberLoop:
             # Last: promises have left by now, and the disk thread works while we do.
             if not self._apply_waiting():
                 break
+        if self._unsynced is not None:
+            self._sync_inline()
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
@@ -282,6 +294,8 @@ class MemberLoop:
         """Do everything but apply."""
         consumer, write = self._consumer, effects.write
         assert consumer is not None
+        if self._unsynced is not None and (write is not None or effects.messages or effects.leader_changed):
+            self._sync_inline()
         if effects.messages and not self._may_wait_for_answers(effects):
             # Before our own write: the others write at the same time.
             self._send(effects.messages)
@@ -383,10 +397,23 @@ class MemberLoop:
     def _write_inline(self, write: Write) -> None:
         if write.entries or write.hard_state is not None:
             batch = self._wal.encode(write.entries, write.hard_state)
-            started = self._stopwatch()
-            self._wal.persist(batch)
-            self._sync_here.note_inline(self._stopwatch() - started)
+            if write.entries and self._member.is_alone:
+                self._wal.write(batch)
+                self._unsynced = batch
+                self._backend.log_is_behind = True
+            else:
+                started = self._stopwatch()
+                self._wal.persist(batch)
+                self._sync_here.note_inline(self._stopwatch() - started)
         self._member.persisted(write)
+
+    def _sync_inline(self) -> None:
+        """Make durable what was applied already, so that it may be told."""
+        started = self._stopwatch()
+        self._wal.sync(self._unsynced)
+        self._sync_here.note_inline(self._stopwatch() - started)
+        self._unsynced = None
+        self._backend.log_is_behind = False
 
     def _on_written(self, writes: list[Write], job: WriteJob, error: BaseException | None) -> None:
         self._is_writing = False
@@ -449,7 +476,11 @@ class MemberLoop:
                     times.note(is_good, ended - began)
                     began = ended
             else:
+                if self._unsynced is not None:
+                    self._sync_inline()
                 self._consumer.on_conf_change(entry)
+        if self._unsynced is not None:
+            self._sync_inline()
         self._member.applied(apply)
         self._consumer.on_results(results)
 
