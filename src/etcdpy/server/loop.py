@@ -8,8 +8,8 @@ While the disk thread syncs batch n, proposals gather into batch n+1, and so do 
 When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more
 than a quick disk (design section 2).
 
-A member alone applies such a write while the disk is at it: written, applied, synced, and only then told. Nobody but this
-turn sees what is not durable yet: there are no messages to send, the backend begins no commit, nothing else runs.
+A member alone applies such a write while the disk is at it: written, applied, synced, and only then told. Nobody but
+this turn sees what is not durable yet: there are no messages to send, the backend begins no commit, nothing else runs.
 
 A snapshot that came from a leader is one long write: whoever installs it says when it is done, and the writes that come
 meanwhile wait.
@@ -35,7 +35,6 @@ from etcdpy.server.effects import Apply, Effects, Write
 from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Result
-from etcdpy.storage.backend import Backend
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
 INLINE_PROPOSALS_MAX: Final = 2
@@ -92,6 +91,20 @@ class StateMachine(Protocol):
         """Apply one normal entry; return its request id and what its proposer is told."""
 
 
+class Commits(Protocol):
+    """How what is applied gets to disk by and by: the backend."""
+
+    log_is_behind: bool
+
+    def poll(self, now: float, /) -> None: ...
+
+    def has_work(self) -> bool: ...
+
+    def is_congested(self) -> bool: ...
+
+    def fail(self, error: BaseException, /) -> None: ...
+
+
 class Others(Protocol):
     """How messages and whole states get to the other members, and theirs to us."""
 
@@ -123,7 +136,7 @@ class MemberLoop:
         wal: Log,
         disk: DiskThread,
         applier: StateMachine,
-        backend: Backend,
+        backend: Commits,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = loop

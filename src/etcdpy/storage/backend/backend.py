@@ -287,11 +287,11 @@ class Backend:
         """Commit everything, blocking. At a boundary only."""
         if self._boundary_ops != self._ops:
             raise InvariantError("flush inside of an entry")
-        if self.log_is_behind:
-            raise InvariantError("flush of what the log does not hold yet")
         while True:
             if self._error is not None:
                 raise StorageError(f"the backend has failed: {self._error}") from self._error
+            if self.log_is_behind:
+                raise InvariantError("flush of what the log does not hold yet")
             try:
                 self._finish_commit()
                 self._wait_for_holder()
