@@ -18,6 +18,7 @@ from etcdpy.raft.log import RaftLog
 from etcdpy.raft.quorum import VOTE_WON
 from etcdpy.raft.raft import Raft
 from etcdpy.raft.tracker import Tracker
+from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.reads import ReadQueue
 from etcdpy.server.service import Service
@@ -96,6 +97,11 @@ def torn(seed: int) -> Settings:
         pre_vote=True,
         check_quorum=True,
     )
+
+
+def alone(seed: int) -> Settings:
+    """One member that applies while its disk is at work, and loses its power."""
+    return replace(usual(seed), members=1, troubles=(CRASH, TORN_WRITE), trouble_seconds=0.5, is_disk_busy=False)
 
 
 def divided(seed: int) -> Settings:
@@ -201,6 +207,12 @@ def confirm_for_now(self: ReadQueue, context: bytes, index: int) -> None:
 right_confirm = ReadQueue.confirm
 
 
+def tell_unsynced(self: MemberLoop) -> None:
+    """A member alone tells what it applied while the disk was still at it."""
+    self._unsynced = None
+    self._backend.log_is_behind = False
+
+
 # -- the state machine
 
 
@@ -235,6 +247,9 @@ BUGS: dict[str, Bug] = {
         patch=Patch(VirtualBackend, "end_entry", end_entry_apart)
     ),
     "a put is acknowledged before it is committed": Bug(Faults(acknowledges_early=True)),
+    "a member alone tells before its disk holds it": Bug(
+        patch=Patch(MemberLoop, "_sync_inline", tell_unsynced), world=alone
+    ),
     "votes count twice": Bug(patch=Patch(Tracker, "tally_votes", count_votes_twice)),
     "an old term's entry commits by counting": Bug(
         patch=Patch(RaftLog, "maybe_commit", commit_any_term), world=churning

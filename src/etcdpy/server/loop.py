@@ -8,6 +8,9 @@ While the disk thread syncs batch n, proposals gather into batch n+1, and so do 
 When at most two wait and the thread is idle, the sync happens right here: waking a thread and being woken costs more
 than a quick disk (design section 2).
 
+A member alone applies such a write while the disk is at it: written, applied, synced, and only then told. Nobody but
+this turn sees what is not durable yet: there are no messages to send, the backend begins no commit, nothing else runs.
+
 A snapshot that came from a leader is one long write: whoever installs it says when it is done, and the writes that come
 meanwhile wait.
 
@@ -33,7 +36,6 @@ from etcdpy.server.inline_sync import InlineSync
 from etcdpy.server.member import Member
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.apply.proposal import Proposal
-from etcdpy.storage.backend import Backend
 
 # More than two waiting make a batch that is worth the thread's latency (measured: design section 2).
 INLINE_PROPOSALS_MAX: Final = 2
@@ -76,12 +78,32 @@ class Log(Protocol):
     def persist(self, batch: Any, /) -> None:
         """On the disk thread, or on the loop. Raise StorageError."""
 
+    def write(self, batch: Any, /) -> None:
+        """The first half of `persist`, which does not wait for the disk. `sync` comes next."""
+
+    def sync(self, batch: Any, /) -> None:
+        """The other half: what `write` was given last becomes durable."""
+
 
 class StateMachine(Protocol):
     """Who makes state of committed entries: the applier."""
 
     def apply_entry(self, entry: Entry, /) -> tuple[int, Result | None]:
         """Apply one normal entry; return its request id and what its proposer is told."""
+
+
+class Commits(Protocol):
+    """How what is applied gets to disk by and by: the backend."""
+
+    log_is_behind: bool
+
+    def poll(self, now: float, /) -> None: ...
+
+    def has_work(self) -> bool: ...
+
+    def is_congested(self) -> bool: ...
+
+    def fail(self, error: BaseException, /) -> None: ...
 
 
 class Others(Protocol):
@@ -118,7 +140,7 @@ class MemberLoop:
         wal: Log,
         disk: DiskThread,
         applier: StateMachine,
-        backend: Backend,
+        backend: Commits,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = loop
@@ -136,6 +158,7 @@ class MemberLoop:
         self._commits_to_tell: list[Message] = []
         self._tells_later = False  # Invariant: a timer is set while there is anything in _commits_to_tell.
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
+        self._unsynced: Any = None  # a batch that is written and may be applied, but not told of. None between turns
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
@@ -285,6 +308,8 @@ class MemberLoop:
             # Last: promises have left by now, and the disk thread works while we do.
             if not self._apply_waiting():
                 break
+        if self._unsynced is not None:
+            self._sync_inline()
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
@@ -299,6 +324,8 @@ class MemberLoop:
         """Do everything but apply."""
         consumer, write = self._consumer, effects.write
         assert consumer is not None
+        if self._unsynced is not None and (write is not None or effects.messages or effects.leader_changed):
+            self._sync_inline()
         if effects.messages and not self._may_wait_for_answers(effects):
             # Before our own write: the others write at the same time.
             self._send(effects.messages)
@@ -400,10 +427,23 @@ class MemberLoop:
     def _write_inline(self, write: Write) -> None:
         if write.entries or write.hard_state is not None:
             batch = self._wal.encode(write.entries, write.hard_state)
-            started = self._stopwatch()
-            self._wal.persist(batch)
-            self._sync_here.note_inline(self._stopwatch() - started)
+            if write.entries and self._member.is_alone:
+                self._wal.write(batch)
+                self._unsynced = batch
+                self._backend.log_is_behind = True
+            else:
+                started = self._stopwatch()
+                self._wal.persist(batch)
+                self._sync_here.note_inline(self._stopwatch() - started)
         self._member.persisted(write)
+
+    def _sync_inline(self) -> None:
+        """Make durable what was applied already, so that it may be told."""
+        started = self._stopwatch()
+        self._wal.sync(self._unsynced)
+        self._sync_here.note_inline(self._stopwatch() - started)
+        self._unsynced = None
+        self._backend.log_is_behind = False
 
     def _on_written(self, writes: list[Write], job: WriteJob, error: BaseException | None) -> None:
         self._is_writing = False
@@ -468,7 +508,11 @@ class MemberLoop:
                         times.tell(entry, result, ended - began)
                     began = ended
             else:
+                if self._unsynced is not None:
+                    self._sync_inline()
                 self._consumer.on_conf_change(entry)
+        if self._unsynced is not None:
+            self._sync_inline()
         self._member.applied(apply)
         self._consumer.on_results(results)
 

@@ -72,6 +72,11 @@ class Member:
         return self._raft.id
 
     @property
+    def is_alone(self) -> bool:
+        """Leads a cluster of nobody else: there is no member, not even a learner, whom anything could be told."""
+        return self._raft.role == LEADER and len(self._raft.tracker.progress) == 1
+
+    @property
     def is_learner(self) -> bool:
         return self._raft.is_learner
 

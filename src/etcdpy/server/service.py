@@ -173,7 +173,7 @@ class Service:
 
     def submit_range(self, ticket: int, request: rpc_pb2.RangeRequest, caller: Caller | None = None) -> None:
         """Read keys; linearizable unless the request says serializable."""
-        if request.serializable:
+        if request.serializable and not self._is_stopped:  # after a failure, what is in memory may be more than is so
             self._serve([Read(ticket, kinds.RANGE, request, caller)])
         else:
             self._read(Read(ticket, kinds.RANGE, request, caller))
@@ -182,7 +182,7 @@ class Service:
         self, ticket: int, plan: TxnPlan, *, serializable: bool, caller: Caller | None = None
     ) -> None:
         """Run a transaction that writes nothing; it never enters the log."""
-        if serializable:
+        if serializable and not self._is_stopped:
             self._serve([Read(ticket, kinds.TXN, plan, caller)])
         else:
             self._read(Read(ticket, kinds.TXN, plan, caller))

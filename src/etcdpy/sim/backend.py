@@ -72,6 +72,7 @@ class VirtualBackend:
         self._interval_seconds = interval_seconds
         self._commit_seconds = commit_seconds
         self._error: BaseException | None = None
+        self.log_is_behind = False  # it polls at the end of a turn only, when the log is not
         self.adopt(database)
 
     def adopt(self, database: Database) -> None:

@@ -131,9 +131,15 @@ class VirtualWal:
         return batches
 
     def persist(self, batch: Batch) -> None:
+        self.write(batch)
+        self.sync(batch)
+
+    def write(self, batch: Batch) -> None:
         for record in batch.records:
             self._survive()
             self._disk.records.append(record)
+
+    def sync(self, batch: Batch) -> None:
         self.spent_seconds += self.write_seconds
         if batch.must_sync and not self._faults.skips_sync:
             self._survive()

@@ -7,11 +7,13 @@ Each run has only some kinds of trouble, at its own rates: everything at once hi
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 TICK_SECONDS: Final = 0.1
 ELECTION_TICKS: Final = 10
+# Of all runs, so many have but one member.
+ALONE_SHARE: Final = 0.07
 
 CRASH: Final = "crash"
 TORN_WRITE: Final = "torn write"
@@ -58,7 +60,7 @@ def choose_settings(rng: random.Random) -> Settings:
     """Draw one world."""
     troubles = tuple([trouble for trouble in TROUBLES if rng.random() < 0.5])
     is_lossy = rng.random() < 0.5
-    return Settings(
+    settings = Settings(
         members=rng.choice((3, 3, 5)),
         troubles=troubles,
         trouble_seconds=rng.choice((0.5, 1.0, 2.0)),
@@ -85,3 +87,5 @@ def choose_settings(rng: random.Random) -> Settings:
         compaction_share=rng.choice((0.0, 0.02, 0.05)),
         clock_skew=rng.choice((0.0, 0.1, 0.3)),
     )
+    # A member alone has a road of its own from the disk to the client.
+    return replace(settings, members=1) if rng.random() < ALONE_SHARE else settings

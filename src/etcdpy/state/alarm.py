@@ -9,7 +9,7 @@ Upstream: server/etcdserver/api/v3alarm.
 from __future__ import annotations
 
 from etcdpy.pb import rpc_pb2
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema import buckets
 
 NONE = rpc_pb2.NONE
@@ -25,11 +25,11 @@ def name_alarm(alarm: int) -> str:
 class AlarmStore:
     """Alarms in memory, mirrored in the backend."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: BucketStore) -> None:
         self._raised: dict[int, set[int]] = {}  # type -> member ids; Invariant: equals the bucket.
         self.recover(backend)
 
-    def recover(self, backend: Backend) -> None:
+    def recover(self, backend: BucketStore) -> None:
         """Read what `backend` holds."""
         self._backend = backend
         self._raised.clear()

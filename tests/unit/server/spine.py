@@ -91,6 +91,19 @@ class WatchedWal(Wal):
         self.events.append(f"persisted {batch.number}")
         self.on_step("persisted")
 
+    def write(self, batch: WalBatch) -> None:
+        super().write(batch)
+        self.events.append(f"written {batch.number}")
+
+    def sync(self, batch: WalBatch) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.gate.wait(PATIENCE_SECONDS)
+        if self.failing:
+            raise OSError(28, "No space left on device")
+        super().sync(batch)
+        self.events.append(f"persisted {batch.number}")
+        self.on_step("persisted")
+
     def release_lock_to(self, index: int) -> None:
         super().release_lock_to(index)
         self.on_step("released")

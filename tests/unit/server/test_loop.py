@@ -129,7 +129,28 @@ def test_nothing_is_told_before_it_is_on_disk(tmp_path: Path, count: int) -> Non
             propose(spine, count)
             await spine.wait_quiet()
 
-            assert [event.split()[0] for event in spine.wal.events] == ["persisted", "told"]
+            assert [event.split()[0] for event in spine.wal.events if "written" not in event] == ["persisted", "told"]
+
+    run(scenario())
+
+
+def test_a_member_alone_applies_while_the_disk_works(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path, stopwatch=lambda: 0.0) as (spine, notes):
+            await spine.elect()
+            forget_events(spine)
+            seen: list[tuple[int, bool, int]] = []  # when the sync is over: what is applied, and what is told
+
+            def look(step: str) -> None:
+                seen.append((spine.store.current_revision, spine.backend.log_is_behind, len(notes.values)))
+
+            spine.wal.on_step = look
+            propose(spine, 1)
+            await spine.wait_quiet()
+
+            assert seen == [(2, True, 0)]
+            assert [event.split()[0] for event in spine.wal.events] == ["written", "persisted", "told"]
+            assert len(notes.values) == 1 and not spine.backend.log_is_behind
 
     run(scenario())
 
@@ -247,7 +268,11 @@ def test_a_failing_disk_ends_the_member_and_tells_once(tmp_path: Path, count: in
             assert [type(error) for error in notes.failures] == [OSError]
             assert notes.values == [] and len(notes.turns) == turns
             assert spine.driver.has_failed
-            assert (spine.member.applied_index, spine.store.current_revision) == (applied, 1)
+            assert spine.member.applied_index == applied
+            # A member alone had applied the single one, for itself: nothing of it gets to disk or to anybody.
+            assert spine.store.current_revision == (2 if count == 1 else 1)
+            with pytest.raises(StorageError):
+                spine.backend.flush()
 
     run(scenario())
 
@@ -677,3 +702,23 @@ def test_writes_that_come_while_the_disk_is_busy_become_one() -> None:
 
 def test_promises_alone_need_no_write() -> None:
     assert merge_writes([Write([], None, None, [], must_sync=False)] * 2) == []
+
+
+def test_with_a_learner_nothing_is_applied_before_the_sync(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with open_spine(tmp_path, stopwatch=lambda: 0.0) as spine:
+            sent, notes = KeptMessages(), Notes(spine=spine)
+            spine.driver.connect(sent)
+            spine.driver.start(notes)
+            await spine.elect()
+            assert spine.member.is_alone
+            learner = raft_pb2.ConfChangeSingle(type=raft_pb2.ConfChangeAddLearnerNode, node_id=OTHER)
+            spine.member.apply_conf_change(raft_pb2.ConfChangeV2(changes=[learner]))
+            assert not spine.member.is_alone
+            forget_events(spine)
+            propose(spine, 1)
+            await until(lambda: len(notes.values) == 1)
+
+            assert [event.split()[0] for event in spine.wal.events] == ["persisted", "told"]
+
+    run(scenario())

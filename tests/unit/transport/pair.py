@@ -39,7 +39,7 @@ class Wire:
         self.reading = True
 
     def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 4321)
+        return ("127.0.0.1", 4321) if name == "peername" else None
 
 
 class ServerHooks(ClientHooks):

@@ -40,7 +40,7 @@ from etcdpy.state.mvcc.txn_plan import read_all
 from etcdpy.state.v2store import V2Error, V2Store
 from etcdpy.state.v2store.requests import apply_request as apply_v2_request
 from etcdpy.state.v2store.requests import decode_text
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema import buckets, meta
 
 Result = Answer | EtcdError
@@ -70,7 +70,7 @@ class Applier:
         alarms: AlarmStore,
         roster: Roster,
         v2store: V2Store,
-        backend: Backend,
+        backend: BucketStore,
         auth: AuthStore | None = None,
     ) -> None:
         """Without `auth` there are no tokens: nobody can log in here."""

@@ -18,7 +18,7 @@ from etcdpy.state.members import Roster
 from etcdpy.state.mvcc.restore import Restored
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.v2store import V2Store
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class StateMachine:
     v2store: V2Store
     applier: Applier
 
-    def restore(self, backend: Backend, snapshot: Snapshot, restored: Restored | None = None) -> None:
+    def restore(self, backend: BucketStore, snapshot: Snapshot, restored: Restored | None = None) -> None:
         """Take over what `backend` holds now, and the v2 store of `snapshot`; `restored`: its keys, read already."""
         self.lessor.recover(backend)
         self.store.restore(restored)

@@ -13,7 +13,7 @@ from typing import Final
 
 from etcdpy.base.errors import RoleNotFound, UserNotFound
 from etcdpy.pb import auth_pb2
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema import buckets, meta
 
 REVISION_KEY: Final = b"authRevision"
@@ -25,7 +25,7 @@ DISABLED: Final = b"\x00"
 class AuthRecords:
     """Reads and writes them."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: BucketStore) -> None:
         self._backend = backend
 
     # -- users

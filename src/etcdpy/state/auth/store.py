@@ -45,7 +45,7 @@ from etcdpy.state.auth.grants import ROOT, Grants
 from etcdpy.state.auth.management import AuthManagement, NoPasswordUser
 from etcdpy.state.auth.records import AuthRecords
 from etcdpy.state.auth.tokens import NoTokens, Tokens
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 
 # Users look at themselves and at their own roles; the check is then made with the answer.
 _FOR_USERS_TOO: Final = frozenset({kinds.AUTHENTICATE, kinds.AUTH_USER_GET, kinds.AUTH_ROLE_GET})
@@ -54,7 +54,7 @@ _FOR_USERS_TOO: Final = frozenset({kinds.AUTHENTICATE, kinds.AUTH_USER_GET, kind
 class AuthStore:
     """Authentication and permissions of the cluster, as this member knows them."""
 
-    def __init__(self, backend: Backend, tokens: Tokens | None = None) -> None:
+    def __init__(self, backend: BucketStore, tokens: Tokens | None = None) -> None:
         self._records = AuthRecords(backend)
         self._management = AuthManagement(self._records)
         self.tokens = NoTokens() if tokens is None else tokens

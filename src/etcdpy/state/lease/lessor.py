@@ -25,7 +25,7 @@ from etcdpy.pb import rpc_pb2
 from etcdpy.state.lease.expiry import ExpiryQueue, spread_deadlines
 from etcdpy.state.lease.lease import NEVER, Lease, decode_lease, encode_lease_key
 from etcdpy.state.mvcc.answer import Answer
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema import buckets
 
 NO_LEASE: Final = 0
@@ -65,7 +65,7 @@ class Lessor:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: BucketStore,
         *,
         ttl_seconds_min: int,
         are_checkpoints_on: bool = False,
@@ -98,7 +98,7 @@ class Lessor:
         for lease_id, key in store.lease_attachments():
             self.attach(lease_id, key)
 
-    def recover(self, backend: Backend) -> None:
+    def recover(self, backend: BucketStore) -> None:
         """Read all leases of `backend`; the keys follow with `bind`, when the store is restored from it."""
         self._backend = backend
         self._leases = {}

@@ -29,7 +29,7 @@ from etcdpy.pb import raft_pb2
 from etcdpy.state.members.member import Member, is_promotion
 from etcdpy.state.members.versions import check_local_version
 from etcdpy.state.v2store import V2Store
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema import buckets, records
 
 MEMBERS_PREFIX = "/0/members"
@@ -43,7 +43,7 @@ class Roster:
     """The members, the removed ones and the version that the cluster agreed on."""
 
     def __init__(
-        self, v2store: V2Store, backend: Backend, *, cluster_id: int = 0, learners_max: int = LEARNERS_MAX
+        self, v2store: V2Store, backend: BucketStore, *, cluster_id: int = 0, learners_max: int = LEARNERS_MAX
     ) -> None:
         self.cluster_id = cluster_id
         self.version = ""  # "" until the cluster decided one, then like "3.5.0"

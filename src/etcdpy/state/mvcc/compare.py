@@ -16,7 +16,7 @@ from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import Compare
 from etcdpy.state.mvcc import key_history
 from etcdpy.state.mvcc.index import Index
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema.buckets import KEY
 
 _EQUAL: Final = Compare.EQUAL
@@ -31,7 +31,7 @@ _VALUE: Final = Compare.VALUE
 _LEASE: Final = Compare.LEASE
 
 
-def holds(compare: Compare, index: Index, backend: Backend) -> bool:
+def holds(compare: Compare, index: Index, backend: BucketStore) -> bool:
     """Return whether `compare` holds for what exists now."""
     target = compare.target
     wanted = _wanted(compare, target)
@@ -73,7 +73,7 @@ def _wanted(compare: Compare, target: int) -> Any:
     return 0
 
 
-def _found(key: bytes, record: bytes, target: int, index: Index, backend: Backend) -> Any:
+def _found(key: bytes, record: bytes, target: int, index: Index, backend: BucketStore) -> Any:
     if target == _MOD:
         return key_history.main_of(record)
     if target == _VERSION:

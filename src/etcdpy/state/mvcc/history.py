@@ -5,12 +5,12 @@ from __future__ import annotations
 from etcdpy.state.mvcc.change import Change
 from etcdpy.state.mvcc.key_history import main_of
 from etcdpy.state.mvcc.key_value import delete_event, key_of
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema.buckets import KEY
 from etcdpy.storage.schema.revisions import TOMBSTONE_BYTES, encode_revision
 
 
-def read_changes(backend: Backend, start: int, end: int, limit: int) -> tuple[list[Change], int]:
+def read_changes(backend: BucketStore, start: int, end: int, limit: int) -> tuple[list[Change], int]:
     """Return the changes of [start, end), `limit` at most unless one revision alone has more; and where to go on."""
     if start >= end:
         return [], end

@@ -47,7 +47,7 @@ from etcdpy.state.mvcc.key_value import (
 from etcdpy.state.mvcc.range_query import SLICE_KVS
 from etcdpy.state.mvcc.reads import end_of, has_options
 from etcdpy.state.mvcc.txn_plan import TxnPlan
-from etcdpy.storage.backend import Backend
+from etcdpy.storage.backend.bucket_store import BucketStore
 from etcdpy.storage.schema.buckets import KEY
 
 _NOTHING: Final = b""
@@ -56,7 +56,7 @@ _NOTHING: Final = b""
 class Store:
     """The keys of one member. Call `restore` before anything else."""
 
-    def __init__(self, backend: Backend, lessor: LeaseBook | None = None) -> None:
+    def __init__(self, backend: BucketStore, lessor: LeaseBook | None = None) -> None:
         self.backend = backend
         self.lessor: LeaseBook = lessor if lessor is not None else NoLeases()
         self.index = Index()

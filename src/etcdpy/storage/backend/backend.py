@@ -103,6 +103,8 @@ class Backend:
         self._cache = ValueCache()
         self._retirement = Retirement(store)
         self._is_commit_asked = False
+        # Set by whoever applies an entry before the log holds it durably: no commit begins with it.
+        self.log_is_behind = False
         self._dirty_since: float | None = None
         self._next_reader_check = 0.0
         self._error: StorageError | None = None
@@ -288,6 +290,8 @@ class Backend:
         while True:
             if self._error is not None:
                 raise StorageError(f"the backend has failed: {self._error}") from self._error
+            if self.log_is_behind:
+                raise InvariantError("flush of what the log does not hold yet")
             try:
                 self._finish_commit()
                 self._wait_for_holder()
@@ -437,6 +441,8 @@ class Backend:
     def _maybe_freeze(self) -> bool:
         """Start a commit of the live buffer, if it is dirty, at a boundary, and nothing stands in the way."""
         if self._commit is not None or self._jobs.holder is not None or self._boundary_ops != self._ops:
+            return False
+        if self.log_is_behind:
             return False
         return self._freeze()
 

@@ -1,6 +1,7 @@
 """The write-ahead log: what raft decided, on disk before anybody is told.
 
     encode (loop's thread)  ->  WalBatch  ->  persist (disk thread, or inline while that idles)  ->  durable
+                                          ->  write ... sync: the same in two steps, with the disk at work in between
 
 Rules
   * One writer: batches are persisted one at a time, in the order of their encoding.
@@ -173,18 +174,33 @@ class Wal:
 
     def persist(self, batch: WalBatch) -> None:
         """Write the batch, and sync it where it must be. Raise StorageError, for ever after, if the disk fails."""
-        if self._failure is not None:
-            raise self._failure
-        if batch.number != self._persisted_number + 1:
-            raise InvariantError(f"wal: batch {batch.number} persisted after batch {self._persisted_number}")
-        self._persisted_number = batch.number
+        self._take_number(batch)
         try:
             self._write(batch)
-        except (OSError, StorageError) as error:
-            self._failure = StorageError(f"wal: cannot write {self.directory}: {error}")
-            raise self._failure from error
+            self._sync_batch(batch)
         except BaseException as error:
-            self._failure = StorageError(f"wal: writing {self.directory} was interrupted by {error!r}")
+            self._fail(error)
+            raise
+
+    def write(self, batch: WalBatch) -> None:
+        """Write the batch and have the disk begin with it. It is not durable before `sync`, which must come next."""
+        self._take_number(batch)
+        try:
+            self._write(batch)
+            if batch.must_sync and batch.cut is None and self._is_synced:
+                files.start_writing(self._segments[-1].fd, batch.offset, len(batch.data))
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def sync(self, batch: WalBatch) -> None:
+        """Make durable what was written last. Raise StorageError, for ever after, if the disk fails."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._sync_batch(batch)
+        except BaseException as error:
+            self._fail(error)
             raise
 
     def release_lock_to(self, index: int) -> None:
@@ -227,6 +243,20 @@ class Wal:
             self._segments = []
             self._failure = self._failure or StorageError("wal: closed")
 
+    def _take_number(self, batch: WalBatch) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if batch.number != self._persisted_number + 1:
+            raise InvariantError(f"wal: batch {batch.number} persisted after batch {self._persisted_number}")
+        self._persisted_number = batch.number
+
+    def _fail(self, error: BaseException) -> None:
+        """Note that the disk failed, or something interrupted us; raise the first kind as StorageError."""
+        if isinstance(error, (OSError, StorageError)):
+            self._failure = StorageError(f"wal: cannot write {self.directory}: {error}")
+            raise self._failure from error
+        self._failure = StorageError(f"wal: writing {self.directory} was interrupted by {error!r}")
+
     def _write(self, batch: WalBatch) -> None:
         fd = self._segments[-1].fd
         if batch.data:
@@ -238,6 +268,9 @@ class Wal:
                 raise
             self.written_bytes += len(batch.data)
             _note(self._write_durations, self._clock() - began)
+
+    def _sync_batch(self, batch: WalBatch) -> None:
+        fd = self._segments[-1].fd
         if batch.cut is not None:
             self._cut(batch.cut)
         elif batch.must_sync:

@@ -18,6 +18,14 @@ cdef class Method:
     cpdef count_begun(self, version)
 
 
+cdef class Linger:
+    cdef int fd                            # of the connection answered last; -1: several were, or nobody waits
+    cdef int credit, skipped               # Invariant: 0 <= credit <= LINGER_CREDIT_MAX, 0 <= skipped < LINGER_TRY_EVERY
+    cdef readonly uint64_t tries, hits
+
+    cdef bint is_worth_it(self)
+
+
 cdef class Endpoint:
     cdef object loop, hooks
     cdef bint server
@@ -36,6 +44,7 @@ cdef class Endpoint:
     cdef set live                          # sessions between connection_made and connection_lost
     cdef list dirty                        # sessions with something to send; Invariant: session in it <=> session.dirty
     cdef bint flush_scheduled
+    cdef readonly Linger linger
     cdef PyObject *first_deadline          # open calls with a deadline, linked through Stream.next_deadline
     cdef bint tick_armed                   # Invariant: first_deadline != NULL => tick_armed (when there is a loop)
 
@@ -146,6 +155,7 @@ cdef class Session:
     cdef readonly Endpoint endpoint
     cdef readonly object transport
     cdef readonly str peer
+    cdef int fd                            # of the socket; -1: there is none (any more)
     cdef public object bridge              # open(call) for requests that are no gRPC; None: they are refused
     cdef object certificate_name           # see peer_common_name; False: not looked at yet
     cdef PyObject *first_open              # streams nghttp2 knows, each holding one reference of ours

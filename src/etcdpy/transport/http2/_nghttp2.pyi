@@ -48,6 +48,13 @@ class UnaryMethod(Method):
 class StreamMethod(Method):
     def __init__(self, open: Callable[[Call], StreamHandler]) -> None: ...
 
+class Linger:
+    """Looks for the next request for a moment after an answer."""
+
+    tries: int
+    hits: int
+    def wait(self) -> None: ...
+
 class Endpoint:
     """What all connections of one server, or of one client channel, share."""
 
@@ -78,6 +85,7 @@ class Endpoint:
     ) -> None: ...
     glitches: int
     connections: int
+    linger: Linger
     def cork(self) -> None:
         """Say that flush() follows in this turn for certain: nobody need schedule one meanwhile."""
     def flush(self) -> None:

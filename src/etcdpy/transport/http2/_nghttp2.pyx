@@ -56,6 +56,17 @@ cdef extern from "time.h" nogil:
         long tv_nsec
     int clock_gettime(int, timespec *)
 
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *, unsigned long, int)
+    short POLLIN
+
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
 cdef enum:
     CLOCK_MONOTONIC = 1
     # RFC 9113 frame types
@@ -144,7 +155,7 @@ cdef long UNSENT_ANSWERS_MAX = 1000
 cdef size_t UNSENT_BYTES_MAX = 1 << 20
 
 
-cpdef double monotonic():
+cpdef double monotonic() noexcept nogil:
     """The clock of `loop.time()`."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
@@ -157,6 +168,7 @@ def percent_encode(str text):
     return b"".join([bytes((c,)) if 0x20 <= c <= 0x7E and c != 0x25 else b"%%%02X" % c for c in raw])
 
 
+include "linger.pxi"
 include "endpoint.pxi"
 include "stream.pxi"
 include "session.pxi"

@@ -102,6 +102,7 @@ cdef class Endpoint:
         self.glitch_rate = glitch_rate
         self.high_mark_bytes = high_mark_bytes
         self.low_mark_bytes = low_mark_bytes
+        self.linger = Linger()
         self.live = set()
         self.dirty = []
 
@@ -117,6 +118,7 @@ cdef class Endpoint:
         """Send what all connections have to send, now instead of at the end of the loop's turn."""
         cdef Session session
         cdef list dirty
+        cdef int count = 0
         self.flush_scheduled = False
         while self.dirty:
             dirty = self.dirty
@@ -124,6 +126,11 @@ cdef class Endpoint:
             for session in dirty:
                 session.dirty = False
                 session.flush()
+                count += 1
+        if count == 1 and self.server and session.fd >= 0 and self.linger.is_worth_it():
+            # What the session gave to the transport leaves when the loop's turn ends, and that comes first.
+            self.linger.fd = session.fd
+            self.loop.call_soon(self.linger.wait)
 
     # ---- deadlines: an unordered list that is looked through every TICK_SECONDS while it is not empty
 

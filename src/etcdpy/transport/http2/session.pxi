@@ -10,6 +10,7 @@ cdef class Session:
         self.events = []
         self.postponed = []
         self.peer = ""
+        self.fd = -1
         self.certificate_name = False
         self.writable = True
         self.made_at = monotonic()
@@ -41,6 +42,7 @@ cdef class Session:
         cdef Endpoint endpoint = self.endpoint
         self.transport = transport
         self.peer = peer_name(transport)
+        self.fd = socket_fd(transport)
         if endpoint.server:
             # There the address is a text, mostly an empty one; it is None where the peer has gone already.
             self.is_socket = isinstance(transport.get_extra_info("peername"), (str, bytes))
@@ -111,6 +113,7 @@ cdef class Session:
         if h2 == NULL:
             return
         self.h2 = NULL
+        self.fd = -1
         # Deleting a session does not report its open streams as closed: that is done here.
         nghttp2_session_del(h2)
         self.endpoint.live.discard(self)
@@ -569,3 +572,9 @@ def peer_name(transport):
             return f"{address[0][7:]}:{address[1]}"
         return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
     return str(address or "@")
+
+
+cdef int socket_fd(transport):
+    """The descriptor behind a transport, -1 where there is none: it is looked at only, never read."""
+    connection = transport.get_extra_info("socket")
+    return -1 if connection is None else connection.fileno()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.storage.backend import Backend
-from etcdpy.storage.backend import backend as backend_module
+from etcdpy.storage.backend.backend import CONGESTED_BYTES
 from etcdpy.storage.backend.long_keys import PREFIX
 from etcdpy.storage.schema import buckets, meta
 from etcdpy.storage.schema.revisions import encode_revision
@@ -156,15 +156,28 @@ def test_the_index_never_goes_back(backend: Backend) -> None:
         backend.end_entry(4, 1)
 
 
-def test_congestion_needs_a_commit_in_flight(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend_module, "CONGESTED_BYTES", 1000)
-    backend.put(buckets.LEASE, b"a", bytes(2000))
-    backend.end_entry(1, 1)
+def test_congestion_needs_a_commit_in_flight(backend: Backend) -> None:
+    backend.put(buckets.LEASE, b"a", bytes(CONGESTED_BYTES))
     assert not backend.is_congested()
+    backend.end_entry(1, 1)
+    assert backend.is_committing() and not backend.is_congested()
+    backend.put(buckets.LEASE, b"b", bytes(CONGESTED_BYTES))
+    assert backend.is_committing() and backend.is_congested()
+
+
+def test_what_the_log_does_not_hold_yet_is_in_no_commit(backend: Backend) -> None:
+    backend.log_is_behind = True
+    backend.put(buckets.LEASE, b"a", bytes(CONGESTED_BYTES))
+    backend.end_entry(1, 1)
     backend.commit_soon()
     backend.poll(0.0)
-    backend.put(buckets.LEASE, b"b", bytes(2000))
-    assert backend.is_committing() and backend.is_congested()
+    assert not backend.is_committing()
+    with pytest.raises(InvariantError, match="the log does not hold"):
+        backend.flush()
+
+    backend.log_is_behind = False
+    backend.poll(0.0)
+    assert backend.is_committing()
 
 
 def test_revisions_out_of_order_are_stored_all_the_same(backend: Backend) -> None:
