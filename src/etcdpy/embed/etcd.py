@@ -290,14 +290,10 @@ class Etcd:
             self._log,
             origins=config.cors,
             hosts=config.host_whitelist,
-<<<<<<< HEAD
             more_routes=[
-                *(gateway_routes(api.local, message_bytes_max=message_bytes_max) if has_gateway else ()),
+                *(gateway_routes(api.gateway, message_bytes_max=message_bytes_max) if has_gateway else ()),
                 *self._pprof_routes(),
             ],
-=======
-            more_routes=gateway_routes(api.gateway, message_bytes_max=message_bytes_max) if has_gateway else (),
->>>>>>> rpcs
         )
 
     def _pprof_routes(self) -> list[BaseRoute]:
