@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from etcdpy.transport.grpc import Call, UnaryMethod
+from etcdpy.transport.grpc.client_call import ClientHooks
 from etcdpy.transport.http2._nghttp2 import Endpoint, Session
-from tests.unit.transport.pair import BASE, ClientHooks, Recorder, ServerHooks, Wire
+from tests.unit.transport.pair import BASE, Recorder, ServerHooks, Wire
 
 Ends = tuple[socket.socket, socket.socket]
 
