@@ -22,8 +22,8 @@ class DiskThread:
         self._loop = loop
         self._jobs: queue.SimpleQueue[tuple[Job, Done] | None] = queue.SimpleQueue()
         self._outstanding = 0  # Invariant: >= 0; touched on the loop only.
-        self._thread = threading.Thread(target=self._run, name="etcd-disk", daemon=True)
-        self._thread.start()
+        self._runner = threading.Thread(target=self._run, name="etcd-disk", daemon=True)
+        self._runner.start()
 
     @property
     def is_idle(self) -> bool:
@@ -52,7 +52,7 @@ class DiskThread:
     def close(self) -> None:
         """Let the thread finish what is queued, and wait for it."""
         self._jobs.put(None)
-        self._thread.join()
+        self._runner.join()
 
     def _run(self) -> None:
         while (item := self._jobs.get()) is not None:

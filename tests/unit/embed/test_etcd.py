@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,6 @@ from etcdpy.embed.etcd import Etcd, GuardedScheduler, serve
 from etcdpy.pb import rpc_pb2
 from etcdpy.pb.rpc_pb2 import PutRequest, PutResponse, RangeRequest, RangeResponse, WatchCreateRequest
 from etcdpy.state.apply import proposal as kinds
-from etcdpy.storage.wal import Wal
 from etcdpy.transport.grpc.channel import Channel
 from tests.unit.embed.open_node import make_config
 from tests.unit.server.membership_world import Lines, logger_with
@@ -313,13 +313,13 @@ def test_a_member_that_fails_while_it_starts_says_why(tmp_path: Path, monkeypatc
         async with running(tmp_path):
             pass
 
-        def full(wal: Wal, batch: object) -> None:
+        def full(fd: int, data: bytes, offset: int) -> int:
             raise OSError(28, "No space left on device")
 
         etcd = Etcd(config_in(tmp_path), silent_logger())
         with monkeypatch.context() as patch:
-            patch.setattr(Wal, "persist", full)
-            with pytest.raises(OSError, match="No space left"):
+            patch.setattr(os, "pwrite", full)
+            with pytest.raises(StorageError, match="No space left"):
                 await etcd.start()
             await etcd.stop()
         async with running(tmp_path) as etcd, channel_to(etcd.client_endpoints[0]) as channel:

@@ -70,11 +70,11 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-class WatchedWal(Wal):
+class WatchedWal:
     """A real log that notes who wrote when, can be held up, and fails on demand as a full disk does."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, wal: Wal) -> None:
+        self.wal = wal
         self.events: list[str] = []
         self.threads: list[str] = []
         self.gate = threading.Event()
@@ -82,31 +82,36 @@ class WatchedWal(Wal):
         self.failing = False
         self.on_step: Callable[[str], None] = lambda step: None  # after each step, on its thread
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wal, name)
+
     def persist(self, batch: WalBatch) -> None:
-        self.threads.append(threading.current_thread().name)
-        self.gate.wait(PATIENCE_SECONDS)
-        if self.failing:
-            raise OSError(28, "No space left on device")
-        super().persist(batch)
-        self.events.append(f"persisted {batch.number}")
-        self.on_step("persisted")
+        self._pass_gate()
+        self.wal.persist(batch)
+        self._note_durable(batch)
 
     def write(self, batch: WalBatch) -> None:
-        super().write(batch)
+        self.wal.write(batch)
         self.events.append(f"written {batch.number}")
 
     def sync(self, batch: WalBatch) -> None:
+        self._pass_gate()
+        self.wal.sync(batch)
+        self._note_durable(batch)
+
+    def release_lock_to(self, index: int) -> None:
+        self.wal.release_lock_to(index)
+        self.on_step("released")
+
+    def _pass_gate(self) -> None:
         self.threads.append(threading.current_thread().name)
         self.gate.wait(PATIENCE_SECONDS)
         if self.failing:
             raise OSError(28, "No space left on device")
-        super().sync(batch)
+
+    def _note_durable(self, batch: WalBatch) -> None:
         self.events.append(f"persisted {batch.number}")
         self.on_step("persisted")
-
-    def release_lock_to(self, index: int) -> None:
-        super().release_lock_to(index)
-        self.on_step("released")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -223,9 +228,8 @@ def _open(directory: Path, identity: Identity, stopwatch: Callable[[], float] | 
     recovered = recover(folders, identity)
     snapshot = recovered.snapshot
     recovered.wal.close()
-    wal, _ = WatchedWal.open(str(folders.wal), WalSnapshot(snapshot.index, snapshot.term))
-    assert isinstance(wal, WatchedWal)
-    recovered.wal = wal
+    wal = WatchedWal(Wal.open(str(folders.wal), WalSnapshot(snapshot.index, snapshot.term))[0])
+    recovered.wal = wal  # type: ignore[assignment]
     backend = Backend.open(folders.member)
     check_backend(recovered, backend)
     prepare_backend(backend)
