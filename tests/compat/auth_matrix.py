@@ -55,6 +55,10 @@ def txn(*success: Any, failure: tuple[Any, ...] = (), compare: tuple[pb.Compare,
     return pb.TxnRequest(compare=compare, success=map(op, success), failure=map(op, failure))
 
 
+def alarm(action: pb.AlarmRequest.AlarmAction) -> pb.AlarmRequest:
+    return pb.AlarmRequest(action=action, memberID=1, alarm=pb.NOSPACE)
+
+
 LEADER_KEY: Final = election.LeaderKey(name=b"b", key=b"b/1", rev=1, lease=1)
 ROWS: Final[list[Row]] = [
     ("range", "KV/Range", get(b"a")),
@@ -138,12 +142,8 @@ ROWS: Final[list[Row]] = [
     ("member promoted", "Cluster/MemberPromote", pb.MemberPromoteRequest(ID=1)),
     ("status", "Maintenance/Status", pb.StatusRequest()),
     ("alarms", "Maintenance/Alarm", pb.AlarmRequest()),
-    ("alarm on", "Maintenance/Alarm", pb.AlarmRequest(action=pb.AlarmRequest.ACTIVATE, memberID=1, alarm=pb.NOSPACE)),
-    (
-        "alarm off",
-        "Maintenance/Alarm",
-        pb.AlarmRequest(action=pb.AlarmRequest.DEACTIVATE, memberID=1, alarm=pb.NOSPACE),
-    ),
+    ("alarm on", "Maintenance/Alarm", alarm(pb.AlarmRequest.ACTIVATE)),
+    ("alarm off", "Maintenance/Alarm", alarm(pb.AlarmRequest.DEACTIVATE)),
     ("hash", "Maintenance/Hash", pb.HashRequest()),
     ("hash of keys", "Maintenance/HashKV", pb.HashKVRequest()),
     ("defragment", "Maintenance/Defragment", pb.DefragmentRequest()),
@@ -192,7 +192,8 @@ WATCH_NO_LOG_IN: Final = {
         (b"stranger", b"expired"), (0, "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token")
     ),
 }
-# What was put right after 3.5.1 (CVE-2023-32082, CVE-2026-33343, CVE-2026-33413, CVE-2026-44283, CVE-2026-73499): row -> who gets what.
+# What was put right after 3.5.1 (CVE-2023-32082, CVE-2026-33343, CVE-2026-33413, CVE-2026-44283, CVE-2026-73499, and
+# the reasons why watches are refused): row -> who gets what.
 FIXED_SINCE: Final[dict[str, dict[bytes, tuple[int, str]]]] = {
     "compact": NOT_ROOT,
     "grant": NO_LOG_IN,

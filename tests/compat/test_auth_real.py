@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.compat.auth_matrix import CHEAP, DENIED, put, set_up
+from tests.compat.auth_matrix import CHEAP, DENIED, get, put, set_up
 from tests.compat.auth_operations import Player, Seen, Step, generate
 from tests.compat.both import run_on_both
 from tests.ours import ours_binary

@@ -8,7 +8,7 @@ counted before:
     body     BODY_BYTES_MAX for the application; chunk headers and trailers count as overhead, bounded too
     pipeline 64 requests waiting
 
-The application itself sees ordinary ASGI; this file knows nothing about it.
+The application itself sees ordinary ASGI, and in the scope's state the common name of the client's certificate.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # Copied into the scope of every request, and of WebSockets.
+        self.app_state["common_name"] = transport.get_extra_info("common_name")
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -89,7 +89,7 @@ class Dispatcher:
         return call is None or not call.closed
 
     def is_put_off(self, ticket: int) -> bool:
-        """Return whether no answer is to be made: the client has gone, or has so much unread that his turn comes later."""
+        """Return whether no answer is to be made: the client has gone, or has so much unread that he must wait."""
         call = self._calls.get(ticket)
         if call is None or not (call.closed or call.put_off()):
             return False
