@@ -126,6 +126,7 @@ cdef class Stream:
     cdef void grant(self)
     cdef void release_reserve(self)
     cdef void drop_partial(self)
+    cdef void drop_upload(self)
     cdef void unhold(self, size_t size)
     cdef int refuse(self, int reason, uint32_t value) except -1
     cdef void release_slot(self)
@@ -226,6 +227,7 @@ cdef class Session:
     cdef double turn_seconds(self)
     cdef end_turn(self)
     cdef parse(self, bytes data)
+    cdef drop_uploads(self)
     cdef take_no_more_than_is_read(self)
     cpdef flush(self)
     cpdef close(self)

@@ -85,6 +85,8 @@ cdef class Session:
         was_dirty = self.dirty
         self.dirty = True
         self.parse(data)
+        if self.doomed:
+            self.drop_uploads()
         if self.in_headers and not self.headers_at:
             self.headers_at = monotonic()
         if self.events:
@@ -267,8 +269,19 @@ cdef class Session:
             return
         self.closing = True
         self.closing_at = monotonic()
+        self.drop_uploads()
         if self.transport is not None:
             self.transport.close()
+
+    cdef drop_uploads(self):
+        """Nothing more is read: what came of messages is forgotten now, not when the other side lets go."""
+        cdef PyObject *at = self.first_open
+        if not self.endpoint.server:
+            return
+        self.reserve_queue = None
+        while at != NULL:
+            (<Stream>at).drop_upload()
+            at = (<Stream>at).next_open
 
     cpdef abort(self, str reason):
         """Drop the connection now."""

@@ -252,6 +252,17 @@ cdef class Stream:
         self.unhold(self.held)
         self.release_reserve()
 
+    cdef void drop_upload(self):
+        """Forget the message that is under way, and that there will be more; whole ones stay."""
+        self.ignoring = True
+        if self.partial != NULL:
+            Py_XDECREF(self.partial)
+            self.partial = NULL
+            self.unhold(self.partial_have)
+            self.partial_have = self.partial_need = 0
+            self.waits_for_reserve = False
+            self.release_reserve()
+
     cdef int refuse(self, int reason, uint32_t value) except -1:
         """Take nothing more from this call; `hooks.refused` tells the client why."""
         self.refusal = reason
