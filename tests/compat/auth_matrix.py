@@ -55,7 +55,7 @@ def txn(*success: Any, failure: tuple[Any, ...] = (), compare: tuple[pb.Compare,
     return pb.TxnRequest(compare=compare, success=map(op, success), failure=map(op, failure))
 
 
-def alarm(action: pb.AlarmRequest.AlarmAction) -> pb.AlarmRequest:
+def alarm(action: pb.AlarmRequest.AlarmAction.ValueType) -> pb.AlarmRequest:
     return pb.AlarmRequest(action=action, memberID=1, alarm=pb.NOSPACE)
 
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 for the ASGI applications: uvicorn's httptools protocol behind a guard that counts what a request may cost.
 
 httptools keeps a header that never ends for as long as bytes come (200 MB were accepted when tried), and uvicorn
-queues every pipelined request. So bytes reach the parser in pieces of at most 16 KiB while a head is open, and are
+queues every pipelined request. So bytes reach the parser in pieces of at most 4 KiB while a head is open, and are
 counted before:
 
     head     64 KiB, and 10 s from its first byte (or from the connection's beginning)
@@ -25,12 +25,12 @@ HEAD_BYTES_MAX: Final = 64 * 1024
 HEAD_SECONDS_MAX: Final = 10.0
 # The largest gRPC message (2 MiB), in base64 and JSON around it.
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
-PIECE_BYTES: Final = 16 * 1024
+PIECE_BYTES: Final = 4 * 1024
 PIPELINED_MAX: Final = 64
 # A chunk costs at least five: nobody who means well sends chunks of less than five bytes on average.
 OVERHEAD_PER_BODY_BYTE: Final = 1
 # How long the bytes of one read may be parsed before other connections have their turn.
-PARSE_SECONDS_MAX: Final = 0.004
+PARSE_SECONDS_MAX: Final = 0.002
 # Go's server keeps an idle connection for ever; uvicorn wants a number.
 KEEP_ALIVE_SECONDS: Final = 300
 

@@ -209,3 +209,14 @@ def test_uploads_of_a_connection_that_ends_are_forgotten_at_once() -> None:
 
     assert not served.session.alive
     assert served.session.held_bytes < 1 << 20
+
+
+def test_a_path_without_a_slash_reaches_no_handler() -> None:
+    """CVE-2026-33186: it must not be taken for the method behind it."""
+    handled: list[Call] = []
+    served = Served(handled.append)
+
+    served.session.data_received(some(requests(PATH[1:], b""), 3))
+    served.loop.turn()
+
+    assert not handled
