@@ -1,7 +1,8 @@
 """What a hostile client may try on the client port, one test each: bounded memory, and others are still served.
 
 Every attack is a bounded number of frames against a live server process. Expected are: GOAWAY(ENHANCE_YOUR_CALM) where
-the attack is a flood, at most 64 MiB more memory, and an answer to an honest client during and after it.
+the attack is a flood, at most 64 MiB more memory, and an answer to an honest client during and after it. `make attacks`
+does the same for longer to a cluster, and measures time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 import pytest
 
 from etcdpy.transport.grpc.blocking import BlockingChannel
+from tests.e2e.attacks.floods import FLOODS, STREAM_IDS, half_sent_uploads, huge_lengths, pings, rapid_reset, requests
+from tests.e2e.attacks.floods import settings as settings_flood
 from tests.unit.transport import wire
 from tests.unit.transport.echo_server import RunningServer, running_server
 
@@ -22,9 +25,16 @@ pytestmark = pytest.mark.slow
 
 MEMORY_BYTES_MAX = 64 << 20
 PROTOCOL_ERROR = 1
+COMPRESSION_ERROR = 9
 ENHANCE_YOUR_CALM = 11
-BLOCK = wire.request_fields()
-STREAM_IDS = range(1, 1 << 30, 2)
+UNARY, LARGE = b"/test.Echo/Unary", b"/test.Echo/Large"
+BLOCK = wire.request_fields(UNARY)
+# What is an error of the connection by itself does not come to a flood.
+ENDS = {
+    "made-you-reset by window": PROTOCOL_ERROR,
+    "frames of no size": PROTOCOL_ERROR,
+    "endless number": COMPRESSION_ERROR,
+}
 
 
 @pytest.fixture(scope="module")
@@ -121,170 +131,43 @@ def collect_rest(sock: socket.socket, outcome: Outcome) -> None:
             return
 
 
-# ---- the attacks
-
-
-def rapid_reset() -> Iterator[bytes]:
-    for i in STREAM_IDS:
-        yield wire.headers(i, BLOCK, end=True) + wire.frame(wire.RST_STREAM, 0, i, struct.pack(">I", 8))
-
-
-def made_you_reset_by_window() -> Iterator[bytes]:
-    for i in STREAM_IDS:
-        yield wire.headers(i, BLOCK) + wire.frame(wire.WINDOW_UPDATE, 0, i, bytes(4))
-
-
-def made_you_reset_by_length() -> Iterator[bytes]:
-    block = BLOCK + wire.field(b"content-length", b"1")
-    for i in STREAM_IDS:
-        yield wire.headers(i, block) + wire.data(i, b"xxx", end=False)
-
-
-def made_you_reset_by_type() -> Iterator[bytes]:
-    block = wire.request_fields(content_type=b"text/html")
-    for i in STREAM_IDS:
-        yield wire.headers(i, block)
-
-
-def continuation() -> Iterator[bytes]:
-    yield wire.frame(wire.HEADERS, 0, 1, BLOCK)
-    while True:
-        yield wire.frame(wire.CONTINUATION, 0, 1, wire.field(b"a", b"b" * 100))
-
-
-def empty_continuation() -> Iterator[bytes]:
-    yield wire.frame(wire.HEADERS, 0, 1, BLOCK)
-    while True:
-        yield wire.frame(wire.CONTINUATION, 0, 1)
-
-
-def hpack_bomb() -> Iterator[bytes]:
-    """One entry of 3.9 KB in the dynamic table, then one byte for each repetition."""
-    entry = b"\x40\x01a\x7f" + bytes((0x80 | (3900 - 127) & 127, (3900 - 127) >> 7)) + b"v" * 3900
-    yield wire.headers(1, BLOCK + entry, end=True)
-    for i in STREAM_IDS[1:]:
-        yield wire.headers(i, BLOCK + b"\xbe" * 16000, end=True)
-
-
-def pings() -> Iterator[bytes]:
-    while True:
-        yield wire.frame(wire.PING, 0, 0, b"12345678")
-
-
-def settings() -> Iterator[bytes]:
-    while True:
-        yield wire.frame(wire.SETTINGS, 0, 0, struct.pack(">HI", 4, 65535))
-
-
-def long_settings() -> Iterator[bytes]:
-    while True:
-        yield wire.frame(wire.SETTINGS, 0, 0, struct.pack(">HI", 4, 65535) * 2000)
-
-
-def empty_data() -> Iterator[bytes]:
-    yield wire.headers(1, BLOCK)
-    while True:
-        yield wire.data(1, b"", end=False)
-
-
-def priorities() -> Iterator[bytes]:
-    for i in STREAM_IDS:
-        yield wire.frame(wire.PRIORITY, 0, i, struct.pack(">IB", 0 if i == 1 else 1, 5))
-
-
-def priority_updates() -> Iterator[bytes]:
-    for i in STREAM_IDS:
-        yield wire.frame(wire.PRIORITY_UPDATE, 0, 0, struct.pack(">I", i) + b"u=1")
-
-
-def window_updates() -> Iterator[bytes]:
-    while True:
-        yield wire.frame(wire.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1))
-
-
-def unknown_frames() -> Iterator[bytes]:
-    while True:
-        yield wire.frame(0x77, 0, 0, b"x" * 20)
-
-
-FLOODS = {
-    "rapid reset": rapid_reset,
-    "made-you-reset by window": made_you_reset_by_window,
-    "made-you-reset by content-length": made_you_reset_by_length,
-    "made-you-reset by content-type": made_you_reset_by_type,
-    "continuation": continuation,
-    "empty continuation": empty_continuation,
-    "hpack bomb": hpack_bomb,
-    "ping": pings,
-    "settings": settings,
-    "long settings": long_settings,
-    "empty data": empty_data,
-    "priority": priorities,
-    "priority update": priority_updates,
-    "window update": window_updates,
-    "unknown frames": unknown_frames,
-}
-
-
 @pytest.mark.parametrize("name", FLOODS)
 def test_flood_ends_with_goaway(server: RunningServer, name: str) -> None:
     count = 300 if name == "hpack bomb" else 20_000
 
-    outcome = attack(server, FLOODS[name](), count=count)
+    outcome = attack(server, FLOODS[name](UNARY), count=count)
 
-    # A window update of nothing is an error of the connection for nghttp2: it does not come to a flood.
-    assert outcome.goaway() == (PROTOCOL_ERROR if name == "made-you-reset by window" else ENHANCE_YOUR_CALM)
+    assert outcome.goaway() == ENDS.get(name, ENHANCE_YOUR_CALM)
     assert outcome.closed
 
 
 def test_ping_flood_is_told_why(server: RunningServer) -> None:
-    outcome = attack(server, pings(), count=1000)
+    outcome = attack(server, pings(UNARY), count=1000)
 
     assert outcome.goaway_text().startswith(b"too_many_pings")
 
 
 def test_flood_without_reading_is_cut_off_too(server: RunningServer) -> None:
-    for frames in (pings, settings, rapid_reset):
-        outcome = attack(server, frames(), count=20_000, reads=False)
+    for make in (pings, settings_flood, rapid_reset):
+        outcome = attack(server, make(UNARY), count=20_000, reads=False)
 
         assert outcome.closed
 
 
 def test_answers_that_nobody_reads_are_bounded(server: RunningServer) -> None:
     """20,000 requests for 8 MiB each, and nothing is read: the server stops listening instead of filling its memory."""
-    block = wire.request_fields(b"/test.Echo/Large")
-
-    def requests() -> Iterator[bytes]:
-        for i in STREAM_IDS:
-            yield wire.headers(i, block) + wire.data(i, wire.message(b""))
-
-    attack(server, requests(), count=20_000, reads=False)
+    attack(server, requests(LARGE, b""), count=20_000, reads=False)
 
 
 def test_answers_without_window_are_bounded(server: RunningServer) -> None:
     """The client reads its socket but never opens a window for the answers."""
-    block = wire.request_fields(b"/test.Echo/Large")
-
-    def requests() -> Iterator[bytes]:
-        for i in STREAM_IDS:
-            yield wire.headers(i, block) + wire.data(i, wire.message(b""))
-
-    attack(server, requests(), count=12_000)
+    attack(server, requests(LARGE, b""), count=12_000)
 
 
 def test_half_sent_uploads_are_bounded(server: RunningServer) -> None:
     """1,000 messages of 2 MiB begun and never ended: what they may hold is windows, not messages."""
-
-    def uploads() -> Iterator[bytes]:
-        ids = STREAM_IDS[:1000]
-        for i in ids:
-            yield wire.headers(i, BLOCK) + wire.data(i, b"\x00\x00\x20\x00\x00", end=False)
-        while True:
-            for i in ids:
-                yield wire.data(i, bytes(16000), end=False)
-
     # An honest client would stop at its windows; this one does not, and is told so.
-    attack(server, uploads(), count=10_000)
+    attack(server, half_sent_uploads(UNARY), count=10_000)
 
 
 def test_half_sent_uploads_within_their_windows_are_bounded(server: RunningServer) -> None:
@@ -304,11 +187,7 @@ def test_half_sent_uploads_within_their_windows_are_bounded(server: RunningServe
 
 
 def test_huge_length_prefixes_allocate_nothing(server: RunningServer) -> None:
-    def lies() -> Iterator[bytes]:
-        for i in STREAM_IDS:
-            yield wire.headers(i, BLOCK) + wire.data(i, b"\x00\xff\xff\xff\xffabc", end=False)
-
-    attack(server, lies(), count=5000)
+    attack(server, huge_lengths(UNARY), count=5000)
 
 
 def test_gzip_bomb_is_refused(server: RunningServer) -> None:

@@ -40,6 +40,8 @@ def read_auto_compaction(config: Config) -> AutoCompaction:
             count = parse_nanoseconds(text)
         except DurationError as error:
             raise StartError(f"error parsing CompactionRetention: {error}") from None
+        if count < 0:  # 3.5.1 dies of it, later (GHSA-pm3m-32r3-7mfh)
+            raise StartError(f'error parsing CompactionRetention: negative duration "{text}"')
     elif not is_revision:
         count *= HOUR_NANOSECONDS
     if not config.auto_compaction_mode:

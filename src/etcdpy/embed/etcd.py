@@ -37,6 +37,7 @@ from etcdpy.embed.ops import NodeOps
 from etcdpy.embed.tls import MemberTls
 from etcdpy.embed.urls import parse_url
 from etcdpy.server.loop import MemberLoop
+from etcdpy.state.auth import AuthStore
 from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
 from etcdpy.transport.http1 import BODY_BYTES_MAX, HttpServer
 from etcdpy.transport.http_bridge import AsgiApp, BridgedGrpc, HttpBridge
@@ -246,7 +247,7 @@ class Etcd:
         )
         node.service.cork = grpc.endpoint.cork
         node.service.flush = grpc.flush
-        clients_app = self._client_app(ops, api)
+        clients_app = self._client_app(ops, api, node.permissions.auth)
         clients = HttpServer(
             clients_app,
             loop=self._loop,
@@ -281,7 +282,7 @@ class Etcd:
             muxes.append(Mux(loop=loop, http2=None, http1=metrics, tls=tls.metrics_server(url)))
         self._muxes = muxes
 
-    def _client_app(self, ops: NodeOps, api: GrpcApi) -> AsgiApp:
+    def _client_app(self, ops: NodeOps, api: GrpcApi, auth: AuthStore) -> AsgiApp:
         config = self.config
         has_gateway = config.enable_grpc_gateway
         message_bytes_max = config.max_request_bytes + GRPC_OVERHEAD_BYTES
@@ -290,6 +291,7 @@ class Etcd:
             self._log,
             origins=config.cors,
             hosts=config.host_whitelist,
+            names_count=lambda: has_gateway and config.client_cert_auth and auth.is_enabled,
             more_routes=[
                 *(gateway_routes(api.gateway, message_bytes_max=message_bytes_max) if has_gateway else ()),
                 *self._pprof_routes(),

@@ -58,6 +58,8 @@ UNAPPLIED_ENTRIES_MAX: Final = 5000
 READ_RETRY_SECONDS: Final = 0.5
 # A read that only wants to know that everything before it is applied.
 READ_INDEX: Final = 0
+# Answers to reads that one turn makes, the last one not counted.
+ANSWERED_BYTES_MAX: Final = 1 << 20
 # Proposals of the server itself (lease expiry, alarms): nobody waits for them.
 NOBODY: Final = 0
 
@@ -113,10 +115,12 @@ class Service:
         self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
         self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
         self._reads = ReadQueue()
+        self._unserved: list[Read] = []  # reads that may be answered, in the next turn
         self._sliced = SlicedReads(
             lambda step: loop.call_soon(driver.guard, step),
             lambda ticket, result: self._hand_out([(ticket, result)]),
             lambda ticket: self.is_wanted(ticket),
+            lambda ticket: self.is_put_off(ticket),
         )
         self._futures: dict[int, asyncio.Future[Answer]] = {}
         self._next_own_ticket = -1
@@ -126,6 +130,8 @@ class Service:
         self.cork: Callable[[], None] = _nothing_to_send
         self.flush: Callable[[], None] = _nothing_to_send
         self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
+        # Whether nobody takes a read's answer now, so that it must not be made; the ticket is then forgotten.
+        self.is_put_off: Callable[[int], bool] = _is_never_put_off
         self.observer: Observer | None = None
         self.timeout_reasons: TimeoutReasons | None = None  # with others in the cluster
         self.slow_reads: SlowReads | None = None  # None: nobody wants to know
@@ -254,12 +260,25 @@ class Service:
             self._driver.schedule()
 
     def _serve(self, reads: list[Read]) -> list[tuple[int, Result]]:
-        """Answer reads from what is applied now, and return what they are told; large ones go on in slices."""
+        """Answer reads from what is applied now, and return what they are told; large ones go on in slices.
+
+        When the answers of a turn have grown large, the other reads wait for the next turn: others want to be served
+        meanwhile, and who does not read what he got gets no more.
+        """
         answers: list[tuple[int, Result]] = []
-        for read in reads:
+        size = 0
+        for at, read in enumerate(reads):
+            if self.is_put_off(read.ticket):
+                continue
             result = self._answer_read(read)
-            if result is not None:
-                answers.append((read.ticket, result))
+            if result is None:
+                continue
+            answers.append((read.ticket, result))
+            if not isinstance(result, EtcdError):
+                size += len(result.body)
+            if size > ANSWERED_BYTES_MAX:
+                self._serve_later(reads[at + 1 :])
+                break
         if answers:
             self._hand_out(answers)
         return answers
@@ -272,6 +291,15 @@ class Service:
         seconds = waited + time.perf_counter() - began
         if seconds > slow.slow_seconds:
             slow.tell(reads, dict(answers), seconds)
+
+    def _serve_later(self, reads: list[Read]) -> None:
+        if reads and not self._unserved:
+            self._loop.call_soon(self._driver.guard, self._serve_rest)
+        self._unserved += reads
+
+    def _serve_rest(self) -> None:
+        reads, self._unserved = self._unserved, []
+        self._serve(reads)
 
     def _answer_read(self, read: Read) -> Result | None:
         store, request = self._store, read.request
@@ -426,7 +454,8 @@ class Service:
         """Refuse what comes from now on and answer every waiter `server stopped`."""
         self._is_stopped = True
         waiting = list(self._waiting.values()) + [read.ticket for read in self._reads.take_all()]
-        waiting += self._sliced.take_all()
+        waiting += self._sliced.take_all() + [read.ticket for read in self._unserved]
+        self._unserved = []
         self._waiting.clear()
         self._hand_out([(ticket, Stopped()) for ticket in waiting])
 
@@ -453,6 +482,10 @@ class Service:
 
 def _is_always_wanted(ticket: int) -> bool:
     return True
+
+
+def _is_never_put_off(ticket: int) -> bool:
+    return False
 
 
 def _nothing_to_send() -> None:

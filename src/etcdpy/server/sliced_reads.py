@@ -1,7 +1,8 @@
 """Large reads, a slice per turn of the loop each: who lists a million keys does not hold up a heartbeat.
 
 Slices of different readers take turns. An answer in the making holds all its keys, so only a few are made at a time;
-the others wait without having begun. A reader whose client has gone is dropped at his next slice.
+the others wait without having begun. A reader whose client has gone is dropped at his next slice; one whose client has
+too much unread when his turn comes is put off.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ def _is_always_wanted(ticket: int) -> bool:
     return True
 
 
+def _is_never_put_off(ticket: int) -> bool:
+    return False
+
+
 class SlicedReads:
     """Reads in progress, first come first served by the slice."""
 
@@ -32,10 +37,14 @@ class SlicedReads:
         call_soon: Callable[[Callable[[], None]], object],
         deliver: Callable[[int, Result], None],
         is_wanted: Callable[[int], bool] = _is_always_wanted,
+        is_put_off: Callable[[int], bool] = _is_never_put_off,
     ) -> None:
+        """`is_put_off` is asked of those that had to wait; a ticket of which it says so is forgotten."""
         self._call_soon = call_soon
         self._deliver = deliver
         self._is_wanted = is_wanted
+        self._is_put_off = is_put_off
+        self._is_step_due = False
         self._reads: deque[tuple[int, Steps]] = deque()  # Invariant: not more than READS_AT_ONCE_MAX.
         self._waiting: deque[tuple[int, Steps]] = deque()  # Invariant: empty unless there are as many reads.
 
@@ -44,7 +53,11 @@ class SlicedReads:
             self._waiting.append((ticket, steps))
             return
         self._reads.append((ticket, steps))
-        if len(self._reads) == 1:
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._reads and not self._is_step_due:
+            self._is_step_due = True
             self._call_soon(self._step)
 
     def take_all(self) -> list[int]:
@@ -55,18 +68,25 @@ class SlicedReads:
         return tickets
 
     def _step(self) -> None:
+        self._is_step_due = False
         if not self._reads:
             return
         ticket, steps = self._reads.popleft()
         result = self._take_slice(ticket, steps)
         if result is None:
             self._reads.append((ticket, steps))
-        elif self._waiting:
-            self._reads.append(self._waiting.popleft())
-        if self._reads:
-            self._call_soon(self._step)
-        if result is not None:
+        else:
             self._deliver(ticket, result)
+            self._begin_next()
+        self._schedule()
+
+    def _begin_next(self) -> None:
+        while self._waiting:
+            ticket, steps = self._waiting.popleft()
+            if not self._is_put_off(ticket):
+                self._reads.append((ticket, steps))
+                return
+            steps.close()
 
     def _take_slice(self, ticket: int, steps: Steps) -> Result | None:
         """Return the answer when this was the last slice."""

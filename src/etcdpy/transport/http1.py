@@ -1,19 +1,20 @@
 """HTTP/1.1 for the ASGI applications: uvicorn's httptools protocol behind a guard that counts what a request may cost.
 
 httptools keeps a header that never ends for as long as bytes come (200 MB were accepted when tried), and uvicorn
-queues every pipelined request. So bytes reach the parser in pieces of at most 16 KiB while a head is open, and are
+queues every pipelined request. So bytes reach the parser in pieces of at most 4 KiB while a head is open, and are
 counted before:
 
     head     64 KiB, and 10 s from its first byte (or from the connection's beginning)
     body     BODY_BYTES_MAX for the application; chunk headers and trailers count as overhead, bounded too
     pipeline 64 requests waiting
 
-The application itself sees ordinary ASGI; this file knows nothing about it.
+The application itself sees ordinary ASGI, and in the scope's state the common name of the client's certificate.
 """
 
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any, Final
 
 from uvicorn import Config
@@ -24,10 +25,12 @@ HEAD_BYTES_MAX: Final = 64 * 1024
 HEAD_SECONDS_MAX: Final = 10.0
 # The largest gRPC message (2 MiB), in base64 and JSON around it.
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
-PIECE_BYTES: Final = 16 * 1024
+PIECE_BYTES: Final = 4 * 1024
 PIPELINED_MAX: Final = 64
-# A chunk of one byte costs six: legal, and as bad as it may get.
-OVERHEAD_PER_BODY_BYTE: Final = 8
+# A chunk costs at least five: nobody who means well sends chunks of less than five bytes on average.
+OVERHEAD_PER_BODY_BYTE: Final = 1
+# How long the bytes of one read may be parsed before other connections have their turn.
+PARSE_SECONDS_MAX: Final = 0.002
 # Go's server keeps an idle connection for ever; uvicorn wants a number.
 KEEP_ALIVE_SECONDS: Final = 300
 
@@ -104,22 +107,43 @@ class GuardedHttp(HttpToolsProtocol):
         self._body_bytes = 0
         self._bytes_after_head = 0
         self._cut_off = False
+        self._rest = b""  # of what was read, for the loop's next turns
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # Copied into the scope of every request, and of WebSockets.
+        self.app_state["common_name"] = transport.get_extra_info("common_name")
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._rest = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        at = 0
+        if self._rest:
+            self._rest += data  # somebody resumed reading meanwhile
+            self.transport.pause_reading()
+            return
+        at, until = 0, monotonic() + PARSE_SECONDS_MAX
         while at < len(data) and not self._cut_off and not self.transport.is_closing():
             piece = data[at : at + PIECE_BYTES] if len(data) > PIECE_BYTES else data
             at += len(piece)
             self._feed(piece)
+            if monotonic() > until and at < len(data):
+                self._rest = data[at:]
+                self.transport.pause_reading()
+                self.loop.call_soon(self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        rest, self._rest = self._rest, b""
+        if self.transport.is_closing():
+            return
+        self.data_received(rest)
+        if not self._rest and not self.flow.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _feed(self, piece: bytes) -> None:
         if self._in_head:

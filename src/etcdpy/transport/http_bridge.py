@@ -102,6 +102,7 @@ class _Exchange:
         headers = [(name, value) for name, value in self._fields if not name.startswith(b":")]
         headers += [(b"host", value) for name, value in self._fields if name == b":authority"]
         host, _, port = self._call.peer.rpartition(":")
+        name = self._call.peer_common_name()
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -115,6 +116,7 @@ class _Exchange:
             "headers": headers,
             "client": (host, int(port)) if port.isdigit() else None,
             "server": None,
+            "state": {"common_name": None if name is None else name.decode()},
         }
 
     # -- the session's calls

@@ -97,6 +97,14 @@ def test_auto_compaction_refused() -> None:
         read_auto_compaction(Config(auto_compaction_retention="x"))
 
 
+@pytest.mark.parametrize("mode", ["periodic", "revision"])
+@pytest.mark.parametrize("retention", ["-1", "-5m", "-1ns"])
+def test_a_negative_retention_is_refused(mode: str, retention: str) -> None:
+    """GHSA-pm3m-32r3-7mfh."""
+    with pytest.raises(StartError, match="error parsing CompactionRetention: "):
+        read_auto_compaction(Config(auto_compaction_mode=mode, auto_compaction_retention=retention))
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -24,7 +24,7 @@ from etcdpy.pb import rpc_pb2
 from etcdpy.pb.raft_values import Entry
 from etcdpy.pb.rpc_pb2 import CompactionRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RangeResponse
 from etcdpy.server.reads import Read
-from etcdpy.server.service import NOBODY, UNAPPLIED_ENTRIES_MAX, Service
+from etcdpy.server.service import ANSWERED_BYTES_MAX, NOBODY, UNAPPLIED_ENTRIES_MAX, Service
 from etcdpy.server.timeouts import NeverProposed
 from etcdpy.state.alarm import NOSPACE
 from etcdpy.state.apply import proposal as kinds
@@ -592,5 +592,38 @@ def test_compaction_is_a_request_like_others(tmp_path: Path) -> None:
                 await desk.service.call(kinds.COMPACTION, CompactionRequest(revision=3))
             with pytest.raises(Compacted):
                 desk.service.range_now(RangeRequest(key=b"a", revision=2))
+
+    run(scenario())
+
+
+def test_a_turn_makes_one_large_answer_and_none_for_who_is_put_off(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.answer(desk.put(b"large", bytes(ANSWERED_BYTES_MAX + 1)))
+            put_off: set[int] = set()
+            desk.service.is_put_off = put_off.__contains__
+            tickets = [desk.range(RangeRequest(key=b"large")) for _ in range(4)]
+            put_off.add(tickets[2])
+            await desk.answer(tickets[3])
+
+            assert [delivery for delivery in desk.deliveries if delivery[0] in tickets] == [
+                [tickets[0]],
+                [tickets[1]],
+                [tickets[3]],
+            ]
+            assert tickets[2] not in desk.answers
+
+    run(scenario())
+
+
+def test_a_stop_answers_those_who_wait_behind_a_large_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.answer(desk.put(b"large", bytes(ANSWERED_BYTES_MAX + 1)))
+            tickets = [desk.range(RangeRequest(key=b"large")) for _ in range(3)]
+            await desk.answer(tickets[0])
+            desk.service.stop()
+
+            assert {error_of(desk.answers[ticket][0]) for ticket in tickets[1:]} == {Stopped}
 
     run(scenario())

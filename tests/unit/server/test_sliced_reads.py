@@ -19,10 +19,12 @@ class Turns:
         self.delivered: list[tuple[int, Result]] = []
         self.slices: list[int] = []
         self.gone: set[int] = set()
+        self.put_off: set[int] = set()
         self.reads = SlicedReads(
             self.waiting.append,
             lambda ticket, result: self.delivered.append((ticket, result)),
             lambda ticket: ticket not in self.gone,
+            lambda ticket: ticket in self.put_off,
         )
 
     def steps(self, ticket: int, slices: int) -> Generator[None, None, Answer]:
@@ -143,3 +145,16 @@ def test_a_stop_takes_those_who_wait_to_begin_too() -> None:
         turns.reads.start(ticket, turns.steps(ticket, 3))
 
     assert turns.reads.take_all() == readers
+
+
+def test_who_has_too_much_unread_when_his_turn_comes_is_put_off_and_forgotten() -> None:
+    turns = Turns()
+    last = READS_AT_ONCE_MAX + 3
+    turns.put_off = {READS_AT_ONCE_MAX + 1, READS_AT_ONCE_MAX + 2}
+    for ticket in range(1, last + 1):
+        turns.reads.start(ticket, turns.steps(ticket, 2))
+    turns.turn_until_quiet()
+
+    assert turns.tickets() == [*range(1, READS_AT_ONCE_MAX + 1), last]
+    assert not turns.put_off & set(turns.slices)
+    assert turns.reads.take_all() == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -36,10 +36,11 @@ def build_ops_app(
     *,
     origins: Sequence[str] = ("*",),
     hosts: Sequence[str] = ("*",),
+    names_count: Callable[[], bool] = lambda: False,
     more_routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
     routes = [*ops_routes(source, log), *more_routes]
-    return Front(application(routes), origins=origins, hosts=hosts)
+    return Front(application(routes), origins=origins, hosts=hosts, names_count=names_count)
 
 
 def build_metrics_app(source: OpsSource, log: logging.Logger) -> ASGIApp:

@@ -2,14 +2,15 @@
 
 The three headers of CORS are on every answer, and OPTIONS ends here with 200, as in etcd. A Host that is not on the
 whitelist gets 421 (DNS rebinding, CVE-2018-5702); with TLS the certificate already says who we are, so nothing is
-checked then.
+checked then. But a client whose own certificate says who he is would be nobody behind the gateway, which calls in its
+own name (CVE-2018-16886): where such names count he is told so, with 400.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -24,20 +25,43 @@ REBINDING_TEXT: Final = (
     "Use a name that --host-whitelist allows, add this one to it, or use TLS."
 )
 
+IGNORED_NAME_TEXT: Final = (
+    "CommonName of client sending a request against gateway will be ignored and not used as expected"
+)
+GATEWAY_PREFIXES: Final = ("/v3/", "/v3beta/")
+# Where the transport leaves the common name of the client's certificate, in the scope's state.
+COMMON_NAME: Final = "common_name"
+
+
+def _no_names_count() -> bool:
+    return False
+
 
 class Front:
     """An ASGI application around another."""
 
-    def __init__(self, inner: ASGIApp, *, origins: Sequence[str] = ("*",), hosts: Sequence[str] = ("*",)) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        *,
+        origins: Sequence[str] = ("*",),
+        hosts: Sequence[str] = ("*",),
+        names_count: Callable[[], bool] = _no_names_count,
+    ) -> None:
+        """`names_count`: whether the names in clients' certificates are users now."""
         self._inner = inner
         self._origins = frozenset(origins)
         self._hosts = frozenset(hosts)
+        self._names_count = names_count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if scope.get("scheme") not in ("https", "wss") and not self._is_host_allowed(host):
             await error_response(REBINDING_TEXT % json.dumps(_host_name(host)), 421)(scope, receive, send)
+            return
+        if self._would_be_nobody(scope):
+            await error_response(IGNORED_NAME_TEXT, 400)(scope, receive, send)
             return
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
@@ -52,6 +76,12 @@ class Front:
             await redirect(cleaned, scope, respond)
             return
         await self._inner(scope, receive, respond)
+
+    def _would_be_nobody(self, scope: Scope) -> bool:
+        """Whether a client with a name asks the gateway, which does not take it over."""
+        if not scope.get("state", {}).get(COMMON_NAME) or not scope["path"].startswith(GATEWAY_PREFIXES):
+            return False
+        return self._names_count()
 
     def _is_host_allowed(self, host: str) -> bool:
         if not self._hosts.difference(("",)) or "*" in self._hosts:

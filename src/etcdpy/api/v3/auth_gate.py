@@ -7,7 +7,8 @@ Everything else is decided where it is applied or read, by keys (state.auth.chec
 So a caller whose token is none gets as far as its handler, which says first what else is wrong, as etcd does.
 
 A token that this member does not know may have been given by another one a moment ago: the call waits until what was
-committed by then is applied here.
+committed by then is applied here, and streams are not read before. etcd waits for the very entry that the token names,
+which for an invented number is for ever.
 
 As in 3.5.33 (CVE-2026-33413); 3.5.1 asks for less. Upstream: v3rpc.authMaintenanceServer, EtcdServer.requireAuthInfo.
 """
@@ -20,6 +21,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from etcdpy.api.v3.identity import Identity
+from etcdpy.api.v3.postponed_stream import PostponedStream
 from etcdpy.base.errors import EtcdError, InvalidAuthToken, PermissionDenied, UserEmpty, UserNotFound
 from etcdpy.pb import rpc_pb2
 from etcdpy.server.tasks import TaskOwner
@@ -104,12 +106,18 @@ class AuthGate:
         return lambda call: self._handle(rule, handler, call)
 
     def guard_stream(self, path: bytes, handler: Handler) -> Handler:
-        """Streams of watches and renewals look at each request by themselves."""
+        """Streams of watches and renewals look at each request by themselves, once the token is known."""
+        if not _asks_for_callers(path):
+            return handler
         rule = RULES.get(path, 0)
-        return handler if not rule else lambda call: self._open_stream(rule, handler, call)
+        return lambda call: self._open_stream(rule, handler, call)
+
+    def _is_ahead(self, call: Call) -> bool:
+        """Whether the call shows a token of an entry that is not applied here yet."""
+        return self._identity.pending_index(call) > self._progress.applied_index
 
     def _handle(self, rule: int, handler: Handler, call: Call) -> None:
-        if self._identity.pending_index(call) > self._progress.applied_index:
+        if self._is_ahead(call):
             self._tasks.start(self._handle_later(rule, handler, call))
         else:
             self._handle_now(rule, handler, call)
@@ -133,7 +141,23 @@ class AuthGate:
             handler(call)
 
     def _open_stream(self, rule: int, handler: Handler, call: Call) -> Any:
-        self._check(rule, self._identity.identify(call))
+        if not self._is_ahead(call):
+            return self._open_stream_now(rule, handler, call)
+        stream = PostponedStream(call, lambda call: self._open_stream_now(rule, handler, call))
+        self._tasks.start(self._open_stream_later(stream))
+        return stream
+
+    async def _open_stream_later(self, stream: PostponedStream) -> None:
+        try:
+            await self._reader.wait_linearizable()
+        except EtcdError as error:
+            stream.fail(error)
+        else:
+            stream.open()
+
+    def _open_stream_now(self, rule: int, handler: Handler, call: Call) -> Any:
+        if rule:
+            self._check(rule, self._identity.identify(call))
         return handler(call)
 
     def _check(self, rule: int, caller: Caller) -> None:

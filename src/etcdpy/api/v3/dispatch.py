@@ -40,6 +40,7 @@ class Dispatcher:
         self._next_ticket = 1
         service.deliver = self.deliver
         service.is_wanted = self.is_wanted
+        service.is_put_off = self.is_put_off
 
     def propose(self, call: Call, kind: int, request: Any, body: bytes) -> None:
         """Answer `call` with what comes of proposing `request`."""
@@ -86,6 +87,14 @@ class Dispatcher:
         """Return whether the client still waits: it has not cancelled, and its deadline has not passed."""
         call = self._calls.get(ticket)
         return call is None or not call.closed
+
+    def is_put_off(self, ticket: int) -> bool:
+        """Return whether no answer is to be made: the client has gone, or has so much unread that he must wait."""
+        call = self._calls.get(ticket)
+        if call is None or not (call.closed or call.put_off()):
+            return False
+        del self._calls[ticket]
+        return True
 
     def answer_later(self, call: Call, work: Awaitable[bytes]) -> None:
         """Answer `call` with the message that `work` returns, or with the EtcdError that it raises."""

@@ -78,7 +78,13 @@ class ElectionApi:
     # -- the stream
 
     async def _observe(self, waiting: WaitingCall, request: v3election_pb2.LeaderRequest) -> None:
-        queue = Queue(self._methods, waiting.call, request.name)
+        """Whatever goes wrong inside, permissions too, ends the stream without a word, as with etcd."""
+        try:
+            await self._observe_all(waiting, Queue(self._methods, waiting.call, request.name))
+        except EtcdError:
+            return
+
+    async def _observe_all(self, waiting: WaitingCall, queue: Queue) -> None:
         while True:
             found = await queue.first()
             header = found.header

@@ -134,6 +134,10 @@ class LocalCall:
     def metadata(self, name: bytes) -> bytes | None:
         return self._origin.metadata(name)
 
+    def put_off(self) -> bool:
+        """No: whoever asks from inside takes what he asked for."""
+        return False
+
     def respond(self, message: bytes | list[bytes]) -> None:
         if not (self.closed or self.answer.done()):
             self.answer.set_result(message if isinstance(message, bytes) else b"".join(message))

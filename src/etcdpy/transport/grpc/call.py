@@ -48,6 +48,12 @@ class Call(Protocol):
     def peer_common_name(self) -> bytes | None:
         """Return the common name in the client's certificate, where TLS is on and has verified one; otherwise None."""
 
+    def put_off(self) -> bool:
+        """Unary: have the handler called again once the client has read more, if he has too much unread now.
+
+        Returns whether it will be. Otherwise the answer is due, as ever.
+        """
+
     def respond(self, message: bytes | list[bytes]) -> None:
         """Answer a unary call: headers, one message (chunks are joined on their way out), status OK."""
 

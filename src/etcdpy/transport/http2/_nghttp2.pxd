@@ -73,6 +73,7 @@ cdef class Stream:
     cdef readonly bint plain               # no gRPC: bytes go in and out as they are; Invariant: plain => streaming
     cdef double deadline_at                # 0: none
     cdef double begun_at                   # 0: nobody asks how long it takes
+    cdef bint begun                        # counted by its method
     cdef Method method
     # Incoming messages.
     cdef readonly bytes message
@@ -108,7 +109,7 @@ cdef class Stream:
     cdef readonly bint closed              # answers are dropped
     cdef readonly bint expired
     cdef bint gone                         # nghttp2 knows the stream no more
-    cdef bint slot                         # counted in session.running
+    cdef bint slot                         # counted in session.running, and if it is no stream in session.unary_running
     cdef bint close_told, close_owed
     cdef readonly uint32_t error
     cdef readonly int refusal
@@ -125,6 +126,7 @@ cdef class Stream:
     cdef void grant(self)
     cdef void release_reserve(self)
     cdef void drop_partial(self)
+    cdef void drop_upload(self)
     cdef void unhold(self, size_t size)
     cdef int refuse(self, int reason, uint32_t value) except -1
     cdef void release_slot(self)
@@ -168,12 +170,17 @@ cdef class Session:
     cdef bint dispatching, in_callbacks
     cdef bint is_socket                    # the client came through a socket of the file system
     cdef list postponed                    # whole unary requests that wait until less is queued for sending
+    cdef long unary_running                # handlers of unary calls that did not end
+    # Why nothing is read: the transport is paused and too much unsent; too many calls are being handled; or events wait for
+    # the loop's next turn. Invariant: the transport reads <=> none of them.
+    cdef bint unsent, crowded, turn_is_over
+    cdef bytes rest                        # of what was read; Invariant: not None => turn_is_over
     # Receive budget. Invariant: each is the sum of the like-named field over this session's streams.
     cdef readonly size_t held_bytes, pending_bytes, reserved_bytes, queued_bytes
     cdef size_t withheld                   # received, but not given back to the connection window
     cdef object reserve_queue              # deque of streams that wait for Endpoint.reserve_bytes_max
     # Sending.
-    cdef bint dirty, writable, reading_paused
+    cdef bint dirty, writable
     cdef readonly bint draining            # a GOAWAY came or went: no new calls
     cdef bint doomed                       # terminated for bad behaviour: read nothing more
     cdef bint closing
@@ -213,7 +220,15 @@ cdef class Session:
     cdef open_call(self, Stream call)
     cdef deliver_messages(self, Stream call)
     cdef maybe_pause_reading(self)
+    cdef pause_for(self, bint *reason)
+    cdef resume_for(self, bint *reason)
+    cdef void unary_ended(self)
     cdef maybe_dispatch_postponed(self)
+    cdef double turn_seconds(self)
+    cdef end_turn(self)
+    cdef parse(self, bytes data)
+    cdef drop_uploads(self)
+    cdef take_no_more_than_is_read(self)
     cpdef flush(self)
     cpdef close(self)
     cpdef abort(self, str reason)

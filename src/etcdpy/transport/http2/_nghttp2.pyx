@@ -21,6 +21,9 @@ memory are the stream windows and these counters:
             no deadlock, since those answers do not depend on what the client sends next.
   queued    answers waiting for the client's window or socket. Above the bound new requests wait before their handlers.
 
+Nobody decides how long others wait either: what one read brings is parsed and dispatched for TURN_SECONDS_MAX each, the rest
+waits for the loop's next turn, and until then nothing more is read from that connection.
+
 What a peer may do wrong has a price in one token bucket ("glitches"); an empty bucket ends the connection with
 GOAWAY(ENHANCE_YOUR_CALM). Resets by the client have a bucket of their own (1000 + 33/s).
 
@@ -145,6 +148,20 @@ cdef uint64_t RESET_RATE = 33
 cdef int PING_STRIKES_MAX = 2
 # grpc-go: without open streams a ping is only in order after this long.
 cdef double IDLE_PING_INTERVAL = 2 * 3600.0
+# Unary calls of one connection in the hands of their handlers before more is read; half as many when it goes on. Their answers
+# do not depend on anything that the client still sends.
+cdef long UNARY_RUNNING_MAX = 2048
+# How long what one connection sends may be parsed, or its calls be handed out, before others have their turn.
+cdef double TURN_SECONDS_MAX = 0.004
+cdef double OFFENDER_TURN_SECONDS_MAX = 0.001
+cdef double OFFENCES_FORGIVEN = 10
+cdef Py_ssize_t PARSED_PIECE_BYTES = 16384
+# Requests of a client with too much unread that wait; more are refused, in the way that lets him ask again.
+cdef long POSTPONED_MAX = 2048
+# Postponed calls that are tried again at once; the next ones follow when those are answered.
+cdef int RETRIED_AT_ONCE_MAX = 64
+# What a message costs that cannot be decompressed, in offences: it may have taken milliseconds.
+cdef double BAD_COMPRESSION_COST = 25.0
 # Granularity of deadlines: one timer per endpoint and interval, none per call.
 cdef double TICK_SECONDS = 0.05
 # WINDOW_UPDATE frames taken without complaint before progress is asked for, and per DATA frame sent (Envoy: 10).
@@ -153,6 +170,8 @@ cdef long WINDOW_UPDATES_PER_DATA = 10
 # While the transport is paused: reading stops when this many answers or bytes wait (grpc-go: 100 control items).
 cdef long UNSENT_ANSWERS_MAX = 1000
 cdef size_t UNSENT_BYTES_MAX = 1 << 20
+# Answers of unary calls that one connection may leave unread before it is given up, the last one not counted.
+cdef size_t UNREAD_BYTES_MAX = 48 << 20
 
 
 cpdef double monotonic() noexcept nogil:

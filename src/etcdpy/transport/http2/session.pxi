@@ -74,17 +74,19 @@ cdef class Session:
         nghttp2_session_set_local_window_size(self.h2, 0, 0, endpoint.connection_window_bytes)
 
     def data_received(self, bytes data):
-        cdef ssize_t taken
         cdef bint was_dirty
         if self.h2 == NULL or self.doomed or self.closing:
+            return
+        if self.rest is not None:
+            self.rest += data  # somebody resumed reading meanwhile
             return
         self.reads += 1
         # What is answered from here on leaves with the flush below: nobody needs to schedule one.
         was_dirty = self.dirty
         self.dirty = True
-        taken = nghttp2_session_mem_recv(self.h2, <uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        if taken < 0:
-            self.input_failed(<int>taken)
+        self.parse(data)
+        if self.doomed:
+            self.drop_uploads()
         if self.in_headers and not self.headers_at:
             self.headers_at = monotonic()
         if self.events:
@@ -96,6 +98,24 @@ cdef class Session:
                 # The GOAWAY will not get through to somebody who does not read.
                 self.abort(self.last_error or "terminated")
             self.maybe_pause_reading()
+
+    cdef parse(self, bytes data):
+        """Give `data` to nghttp2, on a server only as much as may be taken in one turn."""
+        cdef ssize_t taken
+        cdef Py_ssize_t at = 0, piece, size = PyBytes_GET_SIZE(data)
+        cdef bint in_pieces = self.endpoint.server and self.endpoint.loop is not None and size > PARSED_PIECE_BYTES
+        cdef double until = monotonic() + self.turn_seconds() if in_pieces else 0
+        while at < size and self.h2 != NULL and not self.doomed:
+            piece = min(size - at, <Py_ssize_t>PARSED_PIECE_BYTES) if in_pieces else size
+            taken = nghttp2_session_mem_recv(self.h2, <uint8_t *>PyBytes_AS_STRING(data) + at, piece)
+            if taken < 0:
+                self.input_failed(<int>taken)
+                return
+            at += piece
+            if in_pieces and at < size and not self.doomed and monotonic() > until:
+                self.rest = data[at:]
+                self.end_turn()
+                return
 
     def input_failed(self, int code):
         """nghttp2 can go no further: say why in our own words, since it queued nothing, and hang up."""
@@ -123,6 +143,8 @@ cdef class Session:
             call_closed(self, call, CONNECTION_LOST_ERROR)
         self.reserve_queue = None
         self.postponed = []
+        self.turn_is_over = False
+        self.rest = None
         self.dispatch()
         if self.endpoint.hooks is not None:
             self.endpoint.hooks.lost(self, exc)
@@ -132,18 +154,37 @@ cdef class Session:
 
     def resume_writing(self):
         self.writable = True
-        if self.reading_paused:
-            self.reading_paused = False
-            self.transport.resume_reading()
+        self.resume_for(&self.unsent)
         self.flush()
 
     cdef maybe_pause_reading(self):
         """A peer that does not read, but sends: stop listening to him until he does."""
-        if self.reading_paused or self.h2 == NULL:
-            return
         if self.open_streams > UNSENT_ANSWERS_MAX or self.queued_bytes > UNSENT_BYTES_MAX:
-            self.reading_paused = True
+            self.pause_for(&self.unsent)
+
+    cdef pause_for(self, bint *reason):
+        if reason[0] or self.h2 == NULL:
+            return
+        if not (self.unsent or self.crowded or self.turn_is_over):
             self.transport.pause_reading()
+        reason[0] = True
+
+    cdef resume_for(self, bint *reason):
+        if not reason[0]:
+            return
+        reason[0] = False
+        if self.h2 != NULL and not (self.unsent or self.crowded or self.turn_is_over):
+            self.transport.resume_reading()
+
+    cdef void unary_ended(self):
+        self.unary_running -= 1
+        if self.crowded and 2 * self.unary_running < UNARY_RUNNING_MAX:
+            self.resume_for(&self.crowded)
+
+    cdef take_no_more_than_is_read(self):
+        """The backstop behind `put_off`, for answers that cannot be made later: of what was written, say."""
+        if self.queued_bytes > UNREAD_BYTES_MAX and not self.closing and self.endpoint.server:
+            self.abort("the peer does not read what it asked for")
 
     # ---- sending
 
@@ -228,8 +269,19 @@ cdef class Session:
             return
         self.closing = True
         self.closing_at = monotonic()
+        self.drop_uploads()
         if self.transport is not None:
             self.transport.close()
+
+    cdef drop_uploads(self):
+        """Nothing more is read: what came of messages is forgotten now, not when the other side lets go."""
+        cdef PyObject *at = self.first_open
+        if not self.endpoint.server:
+            return
+        self.reserve_queue = None
+        while at != NULL:
+            (<Stream>at).drop_upload()
+            at = (<Stream>at).next_open
 
     cpdef abort(self, str reason):
         """Drop the connection now."""
@@ -381,13 +433,17 @@ cdef class Session:
         cdef Stream call
         cdef uint32_t events
         cdef list batch
-        if self.dispatching:
+        cdef Py_ssize_t done
+        cdef double until
+        if self.dispatching or self.turn_is_over:
             return
         self.dispatching = True
+        until = monotonic() + self.turn_seconds()
         try:
             while self.events:
                 batch = self.events
                 self.events = []
+                done = 0
                 for call in batch:
                     events = call.events
                     call.events = 0
@@ -395,8 +451,36 @@ cdef class Session:
                         self.start_unary(call)
                     else:
                         self.deliver(call, events)
+                    done += 1
+                    if monotonic() > until and self.h2 != NULL and self.endpoint.loop is not None:
+                        self.events = batch[done:] + self.events
+                        if self.events:
+                            self.end_turn()
+                        return
         finally:
             self.dispatching = False
+
+    cdef double turn_seconds(self):
+        """Who has offended of late has less of everybody's time."""
+        if self.glitch_tokens < self.endpoint.glitch_burst - OFFENCES_FORGIVEN:
+            return OFFENDER_TURN_SECONDS_MAX
+        return TURN_SECONDS_MAX
+
+    cdef end_turn(self):
+        """Others have waited long enough: go on when they have had their turn."""
+        if not self.turn_is_over:
+            self.pause_for(&self.turn_is_over)
+            self.endpoint.loop.call_soon(self.begin_turn)
+
+    def begin_turn(self):
+        """Hand out more of what came; read again when all of it was."""
+        if not self.turn_is_over:
+            return
+        self.resume_for(&self.turn_is_over)
+        self.flush()
+        if self.rest is not None and not self.turn_is_over:
+            rest, self.rest = self.rest, None
+            self.data_received(rest)
 
     cdef start_unary(self, Stream call):
         """A whole request is here: hand it to its method, unless its client is gone or has enough to read."""
@@ -404,15 +488,24 @@ cdef class Session:
             call.settle()
             return
         if self.queued_bytes > self.endpoint.queued_bytes_max:
-            self.postponed.append(call)
+            if len(self.postponed) < POSTPONED_MAX:
+                self.postponed.append(call)
+            else:
+                call.reset(REFUSED_STREAM)
             return
         if call.compressed:
             call.message = call.inflated(call.message, True)
             if call.message is None:
                 return
+            call.compressed = False
         call.slot = True
         self.running += 1
-        call.method.begin(call)
+        self.unary_running += 1
+        if self.unary_running > UNARY_RUNNING_MAX and self.endpoint.loop is not None:
+            self.pause_for(&self.crowded)
+        if not call.begun:
+            call.begun = True
+            call.method.begin(call)
         try:
             call.method.handler(call)
         except EtcdError as error:
@@ -421,14 +514,20 @@ cdef class Session:
             self.endpoint.hooks.failed(call, error)
 
     cdef maybe_dispatch_postponed(self):
-        cdef list calls
         cdef Stream call
-        if self.dispatching or 2 * self.queued_bytes > self.endpoint.queued_bytes_max:
+        cdef Py_ssize_t looked_at = 0
+        cdef int retried = 0
+        if self.dispatching or self.turn_is_over or 2 * self.queued_bytes > self.endpoint.queued_bytes_max:
             return
-        calls = self.postponed
-        self.postponed = []
-        for call in calls:
+        for call in self.postponed:
+            looked_at += 1
             call.raise_event(EVENT_REQUEST)
+            # Those that were given up are settled on the way: they bring no answer, after which the next would come.
+            if not call.closed and not call.answered:
+                retried += 1
+                if retried == RETRIED_AT_ONCE_MAX:
+                    break
+        del self.postponed[:looked_at]
         self.dispatch()
         self.mark_dirty()
 

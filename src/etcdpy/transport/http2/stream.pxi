@@ -252,12 +252,26 @@ cdef class Stream:
         self.unhold(self.held)
         self.release_reserve()
 
+    cdef void drop_upload(self):
+        """Forget the message that is under way, and that there will be more; whole ones stay."""
+        self.ignoring = True
+        if self.partial != NULL:
+            Py_XDECREF(self.partial)
+            self.partial = NULL
+            self.unhold(self.partial_have)
+            self.partial_have = self.partial_need = 0
+            self.waits_for_reserve = False
+            self.release_reserve()
+
     cdef int refuse(self, int reason, uint32_t value) except -1:
         """Take nothing more from this call; `hooks.refused` tells the client why."""
         self.refusal = reason
         self.refused_value = value
         self.ignoring = True
         self.raise_event(EVENT_REFUSED)
+        # What no client library sends. Methods that we lack and deadlines that have passed may be asked for in good faith.
+        if reason != C_UNKNOWN_METHOD and reason != C_EXPIRED and self.session.endpoint.server:
+            self.session.glitch(1)
         return 0
 
     # ---- accounts
@@ -272,6 +286,8 @@ cdef class Stream:
         if self.slot:
             self.slot = False
             self.session.running -= 1
+            if not self.streaming:
+                self.session.unary_ended()
             if self.gone:
                 self.session.zombies -= 1
 
@@ -293,7 +309,10 @@ cdef class Stream:
         """Return the plain message, or None when the call has been ended instead."""
         if not compressed:
             return message
-        return self.session.endpoint.hooks.inflate(self, message)
+        message = self.session.endpoint.hooks.inflate(self, message)
+        if message is None and self.session.endpoint.server:
+            self.session.glitch(BAD_COMPRESSION_COST)
+        return message
 
     cdef object deflated(self, object message):
         """Answers are compressed when, and as, the request was (grpc-go does so)."""
@@ -331,6 +350,7 @@ cdef class Stream:
         self.finishing = True
         if self.watched:
             self.session.endpoint.forget_deadline(self)
+        self.session.take_no_more_than_is_read()
         self.queue_message(message)
         self.count_end(0)
         if not self.started:
@@ -340,6 +360,15 @@ cdef class Stream:
         self.release_slot()
         self.settle()
         self.session.mark_dirty()
+
+    def put_off(self):
+        """Call the handler anew when the client has read more, if he has too much unread now; return whether."""
+        cdef Session session = self.session
+        if self.closed or self.answered or self.streaming or session.queued_bytes <= session.endpoint.queued_bytes_max:
+            return False
+        self.release_slot()
+        session.postponed.append(self)
+        return True
 
     cpdef fail(self, int code, str text):
         """End the call with a status that is not OK."""

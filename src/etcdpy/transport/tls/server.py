@@ -154,3 +154,5 @@ class _Accepted:
     def _leave(self, connection: TlsConnection) -> None:
         self._server.unfinished.discard(self)
         self._server.leave(connection)
+        # Nothing may point to itself: what a handshake holds goes with the connection, not with the next collection.
+        self.connection = None

@@ -27,6 +27,7 @@ def call(
     headers: Mapping[str, str] | None = None,
     scheme: str = "http",
     body: bytes = b"",
+    state: Mapping[str, Any] | None = None,
 ) -> Reply:
     path, _, query = target.partition("?")
     scope: dict[str, Any] = {
@@ -40,6 +41,7 @@ def call(
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2379),
+        "state": dict(state or {}),
     }
     sent: list[MutableMapping[str, Any]] = []
 

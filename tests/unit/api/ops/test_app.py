@@ -248,3 +248,26 @@ def test_an_unclean_path_is_redirected() -> None:
 
     assert (reply.status, reply.headers["location"]) == (301, "/version?a=b")
     assert reply.body == '<a href="/version">Moved Permanently</a>.\n\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "names_count", "status"),
+    [
+        ("/v3/kv/range", "ann", True, 400),
+        ("/v3beta/kv/range", "ann", True, 400),
+        ("/v3/kv/range", "ann", False, 404),
+        ("/v3/kv/range", "", True, 404),
+        ("/v3/kv/range", None, True, 404),
+        ("/version", "ann", True, 200),
+    ],
+)
+def test_a_name_that_the_gateway_does_not_take_over(
+    path: str, name: str | None, names_count: bool, status: int
+) -> None:
+    app = build_ops_app(FakeMember(), silent_logger(), names_count=lambda: names_count)
+
+    reply = call(app, path, scheme="https", state={"common_name": name})
+
+    assert reply.status == status
+    if status == 400:
+        assert reply.body.startswith("CommonName of client sending a request against gateway will be ignored")

@@ -22,6 +22,9 @@ class FakeCall:
     def peer_common_name(self) -> bytes | None:
         return None
 
+    def put_off(self) -> bool:
+        return False
+
     def metadata(self, name: bytes) -> bytes | None:
         return self._metadata.get(name)
 

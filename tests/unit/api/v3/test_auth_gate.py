@@ -12,6 +12,8 @@ from etcdpy.base.errors import EtcdError
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.transport.http2._nghttp2 import StreamMethod
 from tests.unit.api.v3.auth_calls import TokenCall, open_auth_world
+from tests.unit.api.v3.fake_call import FakeCall
+from tests.unit.server.spine import until
 
 ROOT_ONLY = [
     ("KV/Compact", pb.CompactionRequest(revision=1)),
@@ -92,5 +94,42 @@ def test_a_token_of_an_entry_to_come_waits_for_it(tmp_path: Path) -> None:
             assert call.response is not None
             world.tokens["never"] = b"ABCDEFGHIJKLMNOP.99999999"
             assert await world.refusal("KV/Put", pb.PutRequest(key=b"a"), "never") == "invalid auth token"
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_waits_for_the_token_too_and_is_not_read_before(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_auth_world(tmp_path) as world:
+            await world.switch_on()
+            watch: Any = world.api.methods[b"/etcdserverpb.Watch/Watch"].handler
+            create = pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"a")).SerializeToString()
+            soon = world.node.member.applied_index + 1
+            for token, letters, is_refused in (
+                (b"abcdefghijklmnop.%d" % soon, b"abcdefghijklmnop", False),
+                (b"ABCDEFGHIJKLMNOP.99999999", b"another", True),
+            ):
+                call = FakeCall(metadata={b"token": token})
+                handler = watch(call)
+                assert not call.is_reading
+                world.node.permissions.auth.tokens.assign(b"u", 1, letters, 1)
+                await until(lambda call=call: call.is_reading)  # type: ignore[misc]
+                handler.on_message(create)
+                assert pb.WatchResponse.FromString(call.take()[0]).canceled is is_refused
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_waits_for_the_token_and_is_then_looked_at(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_auth_world(tmp_path) as world:
+            await world.switch_on()
+            snapshot: Any = world.api.methods[b"/etcdserverpb.Maintenance/Snapshot"].handler
+            token = b"abcdefghijklmnop.%d" % (world.node.member.applied_index + 1)
+            call = FakeCall(metadata={b"token": token})
+            snapshot(call)
+            world.node.permissions.auth.tokens.assign(b"u", 1, b"abcdefghijklmnop", 1)
+            await until(lambda: call.status is not None)
+            assert call.status == (2, "auth: permission denied")
 
     asyncio.run(scenario())

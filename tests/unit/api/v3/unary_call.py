@@ -43,6 +43,9 @@ class UnaryCall:
     def peer_common_name(self) -> bytes | None:
         return None
 
+    def put_off(self) -> bool:
+        return False
+
     def metadata(self, name: bytes) -> bytes | None:
         return None
 

@@ -12,7 +12,7 @@ import uvloop
 
 from etcdpy.transport.tls import TlsSettings
 from tests.certificates import Authority
-from tests.unit.transport.tls.secure import DEADLINE_SECONDS, LOG, Silent, kept_log, secure
+from tests.unit.transport.tls.secure import DEADLINE_SECONDS, LOG, Echo, Silent, kept_log, secure, settings_of
 
 
 async def is_let_in(
@@ -74,3 +74,18 @@ def test_refusals_are_logged(tmp_path: Path) -> None:
         assert not uvloop.run(is_let_in(server, client, log=log))
 
     assert messages == ["rejected connection"]
+
+
+def test_a_handshake_leaves_nothing_for_the_collector(tmp_path: Path) -> None:
+    """Collections are rare in a member: what pointed to itself would pile up under a flood of handshakes."""
+
+    async def scenario() -> None:
+        async with secure(settings_of(tmp_path)) as made:
+            (await made.client.connect("127.0.0.1", made.port, Echo)).transport.write(b"x")
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not made.served:
+                    await asyncio.sleep(0)
+            connection = made.served[0].transport
+            assert all(connection is not value for value in vars(connection._party).values())
+
+    uvloop.run(scenario())
