@@ -11,11 +11,10 @@ import ssl
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from etcdpy.base.log import silent_logger
 from etcdpy.embed.discovery_v2 import V2Discovery
@@ -100,20 +99,29 @@ class Proxy:
         self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError), _dropped(writer):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.heads.append(head)
             self.asked.append(head.partition("\r\n")[0])
             host, _, port = head.split(" ")[1].rpartition(":")
             there, to_there = await asyncio.open_connection(host, int(port))
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(_copy(reader, to_there), _copy(there, writer))
-        writer.transport.abort()
+            with _dropped(to_there):
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(_copy(reader, to_there), _copy(there, writer))
 
     async def finish(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextmanager
+def _dropped(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Whatever happens, the connection does not outlive this."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -140,6 +148,7 @@ async def running_proxy(pair: Pair | None) -> AsyncIterator[Proxy]:
         server.close()
         await proxy.finish()
         await server.wait_closed()
+        await asyncio.sleep(0)  # transports tell of their end in the next turn
 
 
 @pytest.mark.parametrize("kind", ["no proxy", "http", "https"])
@@ -159,7 +168,7 @@ def test_v2_keys_by_https(v2_service: Service, monkeypatch: pytest.MonkeyPatch, 
             assert set(proxy.asked) == {f"CONNECT 127.0.0.1:{v2_service.etcd.port} HTTP/1.1"}
             assert all("Proxy-Authorization: Basic dTpwIHc=\r\n" in head for head in proxy.heads)
 
-    uvloop.run(scenario())
+    asyncio.run(scenario())
     assert v2_service.v2_registrations(url) == ["m=http://m:1"]
 
 

@@ -88,7 +88,7 @@ def maintenance(client: Any) -> None:
     status = client.status()
     for changing in ("version", "dbSize", "dbSizeInUse", "raftIndex", "raftAppliedIndex"):
         say(changing, type(status.pop(changing)).__name__)
-    for newer in ("storageVersion", "dbSizeQuota"):  # than 3.5.1
+    for newer in ("storageVersion", "dbSizeQuota", "downgradeInfo"):  # than 3.5.1
         status.pop(newer, None)
     say("status", status)
 
