@@ -246,7 +246,7 @@ class Etcd:
             ),
         )
         node.service.cork = grpc.endpoint.cork
-        node.service.flush = grpc.flush
+        node.service.flush = grpc.endpoint.flush
         clients_app = self._client_app(ops, api, node.permissions.auth)
         clients = HttpServer(
             clients_app,

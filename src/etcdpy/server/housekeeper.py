@@ -155,13 +155,15 @@ class Housekeeper:
         if self._store.is_compacting:
             self._compactions.start()
 
-    def on_turn_end(self, applied_index: int) -> None:
-        self._catching_up.advance(applied_index)
+    def before_answers(self) -> None:
         if self._store.record_changes:
             changes = self._store.take_changes()
             if changes:
                 assert self.watch_feed is not None
                 self.watch_feed.publish(changes)
+
+    def on_turn_end(self, applied_index: int) -> None:
+        self._catching_up.advance(applied_index)
         self._snapshots.consider(applied_index, self._applier.term, self._conf_state)
         self._snapshots.poll()
 

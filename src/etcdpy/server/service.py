@@ -71,6 +71,9 @@ class Observer(Protocol):
 
     def on_applied(self, results: list[tuple[int, Result | None]]) -> None: ...
 
+    def before_answers(self) -> None:
+        """The answers of this turn leave now: what is said here leaves with them."""
+
     def on_turn_end(self, applied_index: int) -> None: ...
 
     def on_leader_change(self, leader_id: int, *, is_self: bool) -> None: ...
@@ -385,9 +388,12 @@ class Service:
                 self._serve(reads)
             else:
                 self._serve_ready(reads, self.slow_reads)
-        if self.observer is not None:
-            self.observer.on_turn_end(applied_index)
+        observer = self.observer
+        if observer is not None:
+            observer.before_answers()
         self.flush()
+        if observer is not None:
+            observer.on_turn_end(applied_index)
 
     def on_leader_change(self, leader_id: int, *, is_self: bool) -> None:
         now = self._loop.time()

@@ -354,6 +354,9 @@ class Process:
         if self._is_compacting:
             self.loop.call_later(COMPACTION_PAUSE_SECONDS * (1 + self._rng.random()), self._compact_step)
 
+    def before_answers(self) -> None:
+        """Here watches have answers of their own, see _feed_watches."""
+
     def on_turn_end(self, applied_index: int) -> None:
         changes = self.machine.store.take_changes()
         if changes:

@@ -49,6 +49,8 @@ class Follower:
     def on_applied(self, results: list[tuple[int, Result | None]]) -> None:
         pass
 
+    def before_answers(self) -> None: ...
+
     def on_turn_end(self, applied_index: int) -> None:
         self.turns.append(applied_index)
 

@@ -128,7 +128,7 @@ cdef class Endpoint:
                 session.flush()
                 count += 1
         if count == 1 and self.server and session.fd >= 0 and self.linger.is_worth_it():
-            # What the session gave to the transport leaves when the loop's turn ends, and that comes first.
+            # What else is to be done in this turn comes first.
             self.linger.fd = session.fd
             self.loop.call_soon(self.linger.wait)
 
