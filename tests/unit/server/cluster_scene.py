@@ -185,7 +185,7 @@ class Follower:
         self.installer = SnapshotInstaller(
             backend=spine.backend,
             snapshotter=play.snapshotter,
-            wal=spine.wal,
+            wal=spine.wal,  # type: ignore[arg-type]
             disk=spine.disk,
             machine=machine,
             keeper=play.keeper,

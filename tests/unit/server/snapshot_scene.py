@@ -58,7 +58,7 @@ class Scene:
             last_index=spine.recovered.snapshot.index,
             backend=spine.backend,
             v2store=spine.recovered.v2store,
-            wal=spine.wal,
+            wal=spine.wal,  # type: ignore[arg-type]
             snapshotter=self.snapshotter,
             member=spine.member,
             raft_storage=spine.raft_storage,
