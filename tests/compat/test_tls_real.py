@@ -42,7 +42,7 @@ class SecureEtcd:
             f"--listen-peer-urls={peer_url}",
             f"--initial-advertise-peer-urls={peer_url}",
             f"--initial-cluster=default={peer_url}",
-            *(flag.replace("SECOND", str(self.second_port)) for flag in flags),
+            *(flag.replace("FIRST", str(self.port)).replace("SECOND", str(self.second_port)) for flag in flags),
         ]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
@@ -325,6 +325,24 @@ def test_both_etcdctls(strict: SecureEtcd, authority: Authority, whose: str) -> 
     assert run_ctl(whose, strict, authority, pair, "get", "k").stdout == "k\nv\n"
     assert run_ctl(whose, strict, authority, pair, "endpoint", "health").returncode == 0
     assert run_ctl(whose, strict, authority, None, "--command-timeout=2s", "put", "k", "v").returncode == 1
+
+
+@pytest.mark.parametrize("whose", SERVERS)
+def test_http_and_https_at_once(tmp_path: Path, authority: Authority, server_pair: Pair, whose: str) -> None:
+    both = "https://127.0.0.1:FIRST,http://127.0.0.1:SECOND"
+    flags = [*server_pair.flags(), f"--listen-client-urls={both}", f"--advertise-client-urls={both}"]
+    with SecureEtcd(tmp_path, whose, flags) as etcd:
+        binary = str(reference_binary("etcdctl"))
+        environment = clean_environment({"ETCDCTL_API": "3"})
+
+        def ctl(endpoint: str, *arguments: str) -> str:
+            command = [binary, f"--endpoints={endpoint}", f"--cacert={authority.cert}", "--dial-timeout=3s", *arguments]
+            return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60).stdout
+
+        assert ctl(f"http://127.0.0.1:{etcd.second_port}", "put", "k", "v") == "OK\n"
+        assert ctl(f"https://127.0.0.1:{etcd.port}", "get", "k", "--print-value-only") == "v\n"
+        assert ctl(f"http://127.0.0.1:{etcd.port}", "--command-timeout=2s", "get", "k") == ""
+        assert not is_served(etcd.second_port, authority=authority.cert)
 
 
 @pytest.mark.parametrize("whose", SERVERS)
