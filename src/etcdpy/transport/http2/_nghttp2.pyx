@@ -153,6 +153,8 @@ cdef long WINDOW_UPDATES_PER_DATA = 10
 # While the transport is paused: reading stops when this many answers or bytes wait (grpc-go: 100 control items).
 cdef long UNSENT_ANSWERS_MAX = 1000
 cdef size_t UNSENT_BYTES_MAX = 1 << 20
+# Header fields that a connection remembers from one call to the next: HPACK remembers as many by default.
+cdef size_t KEPT_FIELDS_BYTES_MAX = 4096
 
 
 cpdef double monotonic() noexcept nogil:
