@@ -43,7 +43,7 @@ def processes_below(folder: Path) -> list[str]:
 
 
 def test_a_quick_run_measures_both_and_prints_every_row(tmp_path: Path) -> None:
-    """One scenario by h2load, one by our own client, with tokens, over TLS, a cluster, one with watchers: all that can go wrong here."""
+    """By h2load, by our own client, with tokens, over TLS, a cluster, watchers: all that can go wrong here."""
     only = "range-serializable,distinct-1x1,auth-jwt,tls-range,cluster-put-100x1,watch-100-streams"
     done = run(tmp_path, "--quick", f"--only={only}")
 
