@@ -19,7 +19,7 @@ check: dev            ## style, types, import floors, generated code
 	.venv/bin/lint-imports
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python tools/generate_pb.py --check
 
-bench: dev            ## ours and the real etcd in turn, a table of ratios: about 25 minutes; ARGS="--only put" for less
+bench: dev            ## ours and the real etcd in turn, a table of ratios: half an hour; ARGS="--only put" for less
 	.venv/bin/python -m benchmarks $(ARGS)
 
 crash: dev            ## kill -9 under load, ROUNDS times (default 100, about 5 minutes)

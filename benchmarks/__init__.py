@@ -3,6 +3,7 @@
     __main__ > runner (rounds: A B A B ...) > scenario.measure(workbench, contender) > Sample > report
 
     requests    h2load, or our own client where keys must differ
+    secured     over TLS, and by a user with a token
     cluster     three members, load to the leader
     watches     one put, a thousand watchers
     stores      memory, and the start on a large store

@@ -1,6 +1,6 @@
 """Everything that is measured, in the table's order, with what is to be reached.
 
-The counts make each measurement last some seconds on two cores; together, with five rounds, some twenty-five minutes.
+The counts make each measurement last some seconds on two cores; together, with five rounds, half an hour.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from benchmarks import messages
 from benchmarks.cluster import OnCluster
 from benchmarks.requests import DistinctPuts, H2loadReads, H2loadWrites, Shape
 from benchmarks.scenario import Row, Scenario
+from benchmarks.secured import OverTls, WithTokens
 from benchmarks.stores import ManyKeys, MemoryAfterPuts
 from benchmarks.watches import FanOut
 
@@ -71,6 +72,50 @@ TXN: Final = H2loadWrites(
     shape=Shape(connections=100, streams=10, requests=100_000),
     path=messages.TXN_PATH,
     message=messages.compare_and_put(),
+)
+
+# By a user with a token: what is left of the calls without.
+WITH_TOKENS: Final = tuple(
+    WithTokens(
+        calls=H2loadWrites(
+            row=Row(name=f"auth-{name}-{shape}", title=f"put 256 B, {title}, {shape}", unit=PER_SECOND, target=None),
+            shape=shape,
+            path=messages.PUT_PATH,
+            message=messages.put(),
+        ),
+        share=Row(
+            name=f"auth-{name}-{shape}-share",
+            title=f"put 256 B, {title}, {shape}: of those without",
+            unit="share",
+            target=0.85,
+            target_is_ours=True,
+        ),
+        is_jwt=name == "jwt",
+    )
+    for name, title, shape in (
+        ("simple", "simple token", PUT_SHAPES[0][0]),
+        ("simple", "simple token", PUT_SHAPES[-1][0]),
+        ("jwt", "JSON Web Token", PUT_SHAPES[-1][0]),
+    )
+)
+
+OVER_TLS: Final = (
+    OverTls(
+        calls=H2loadWrites(
+            row=request_row("tls-put", "put 256 B over TLS, one key, 100x10", 1.5),
+            shape=Shape(connections=100, streams=10, requests=100_000),
+            path=messages.PUT_PATH,
+            message=messages.put(),
+        )
+    ),
+    OverTls(
+        calls=H2loadReads(
+            row=request_row("tls-range", "range of one key over TLS, serializable, 100x10", 3.0),
+            shape=Shape(connections=100, streams=10, requests=120_000),
+            keys=1,
+            message=messages.range_one(serializable=True),
+        )
+    ),
 )
 
 # Three members: what the leader is asked for, everybody stores.
@@ -135,6 +180,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *DISTINCT_PUTS,
     *READS,
     TXN,
+    *WITH_TOKENS,
+    *OVER_TLS,
     *CLUSTER_PUTS,
     CLUSTER_READS,
     *WATCHES,

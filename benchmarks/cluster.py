@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import messages
+from benchmarks.access import Access
 from benchmarks.member import Contender, Member, free_ports, member_command, wait_until_healthy
 from benchmarks.process import BenchError, end_process, start_process
 from benchmarks.requests import H2loadReads, H2loadWrites
@@ -54,6 +55,10 @@ class Cluster:
     @property
     def address(self) -> str:
         return self.leader.address
+
+    @property
+    def access(self) -> Access:
+        return self.leader.access
 
     def cpu_seconds(self) -> float:
         """Return what all three have spent so far."""

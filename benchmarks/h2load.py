@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.access import OPEN, Access
 from benchmarks.process import BenchError, end_process, start_process
 
 RUN_SECONDS_MAX: Final = 180.0
@@ -32,7 +33,16 @@ class H2loadRun:
     client_cpu_seconds: float
 
 
-def run_h2load(address: str, path: bytes, body: Path, *, connections: int, streams: int, requests: int) -> H2loadRun:
+def run_h2load(
+    address: str,
+    path: bytes,
+    body: Path,
+    *,
+    connections: int,
+    streams: int,
+    requests: int,
+    access: Access = OPEN,
+) -> H2loadRun:
     """Make `requests` calls over `connections`, `streams` at once on each; one thread, count bounded by the caller."""
     command = [
         find_h2load(),
@@ -43,7 +53,8 @@ def run_h2load(address: str, path: bytes, body: Path, *, connections: int, strea
         f"--data={body}",
         "--header=content-type: application/grpc",
         "--header=te: trailers",
-        f"http://{address}{path.decode()}",
+        *([f"--header=token: {access.token.decode()}"] if access.token else []),
+        f"{access.scheme}://{address}{path.decode()}",
     ]
     before = _children_cpu_seconds()
     with tempfile.TemporaryFile() as output:

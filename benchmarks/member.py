@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from benchmarks.access import OPEN, Access
 from benchmarks.process import BenchError, cpu_seconds_of, end_process, start_process
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
@@ -49,11 +51,14 @@ class Contender(enum.Enum):
 class Member:
     """One server process. Invariant: it answered /health with true once."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, start_seconds: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, start_seconds: float, access: Access = OPEN
+    ) -> None:
         self.process = process
         self.pid = process.pid
         self.port = port
         self.start_seconds = start_seconds
+        self.access = access
 
     @property
     def address(self) -> str:
@@ -70,17 +75,17 @@ class Member:
 
 
 @contextmanager
-def running_member(contender: Contender, folder: Path) -> Iterator[Member]:
+def running_member(contender: Contender, folder: Path, access: Access = OPEN) -> Iterator[Member]:
     """Start a member on the data in `folder` (or on none), and stop it cleanly afterwards."""
     port, peer_port = free_ports(2)
-    command = member_command(contender, folder, name="bench", port=port, peer_ports={"bench": peer_port})
+    command = member_command(contender, folder, name="bench", port=port, peer_ports={"bench": peer_port}, access=access)
     log_path = folder / "log"
     with log_path.open("ab") as log:
         begin = time.monotonic()
         process = start_process(command, log=log)
         try:
-            wait_until_healthy(process, port, log_path)
-            member = Member(process, port, time.monotonic() - begin)
+            wait_until_healthy(process, port, log_path, access)
+            member = Member(process, port, time.monotonic() - begin, access)
             yield member
             member.check_alive()
         finally:
@@ -88,10 +93,16 @@ def running_member(contender: Contender, folder: Path) -> Iterator[Member]:
 
 
 def member_command(
-    contender: Contender, folder: Path, *, name: str, port: int, peer_ports: Mapping[str, int]
+    contender: Contender,
+    folder: Path,
+    *,
+    name: str,
+    port: int,
+    peer_ports: Mapping[str, int],
+    access: Access = OPEN,
 ) -> list[str]:
     """Return what starts the member `name` of the cluster of these names and peer ports, its data below `folder`."""
-    client_url = f"http://127.0.0.1:{port}"
+    client_url = f"{access.scheme}://127.0.0.1:{port}"
     peer_urls = {each: f"http://127.0.0.1:{peer_port}" for each, peer_port in peer_ports.items()}
     return [
         str(contender.executable),
@@ -102,13 +113,15 @@ def member_command(
         f"--listen-peer-urls={peer_urls[name]}",
         f"--initial-advertise-peer-urls={peer_urls[name]}",
         f"--initial-cluster={','.join(f'{each}={url}' for each, url in peer_urls.items())}",
+        *access.flags,
     ]
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
+def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Path, access: Access = OPEN) -> None:
     """Ask /health until it says true."""
     deadline = time.monotonic() + START_SECONDS_MAX
-    while not is_healthy(port):
+    context = access.ssl_context()
+    while not is_healthy(port, context):
         if process.poll() is not None:
             tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
             raise BenchError(f"the server ended with {process.returncode} while starting:\n{tail}")
@@ -117,8 +130,12 @@ def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Pa
         time.sleep(HEALTH_PAUSE_SECONDS)
 
 
-def is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS_MAX)
+def is_healthy(port: int, context: ssl.SSLContext | None = None) -> bool:
+    connection = (
+        http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS_MAX)
+        if context is None
+        else http.client.HTTPSConnection("127.0.0.1", port, timeout=START_SECONDS_MAX, context=context)
+    )
     try:
         connection.request("GET", "/health")
         return bool(json.loads(connection.getresponse().read()).get("health") == "true")

@@ -27,6 +27,8 @@ TXN_PATH: Final = b"/etcdserverpb.KV/Txn"
 STATUS_PATH: Final = b"/etcdserverpb.Maintenance/Status"
 HASH_KV_PATH: Final = b"/etcdserverpb.Maintenance/HashKV"
 WATCH_PATH: Final = b"/etcdserverpb.Watch/Watch"
+# The method follows.
+AUTH_PATH: Final = b"/etcdserverpb.Auth/"
 
 # A put of an 8-byte key is these bytes with the key in between.
 PUT_HEAD: Final = b"\x0a\x08"

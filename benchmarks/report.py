@@ -28,7 +28,7 @@ def table(run: Run) -> list[list[str]]:
 
 def _cells(result: Result) -> list[str]:
     row = result.row
-    sign = "<=" if row.lower_is_better else ">="
+    sign = ("ours " if row.target_is_ours else "") + ("<=" if row.lower_is_better else ">=")
     return [
         row.title,
         _figure(result.median(Contender.OURS)),

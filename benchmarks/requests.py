@@ -157,10 +157,24 @@ def measured_run(
     """Run h2load twice, and look at the server's CPU around the second run."""
     body = bench.body_file(message)
     connections = min(shape.connections, warm_up)
-    run_h2load(server.address, path, body, connections=connections, streams=shape.streams, requests=warm_up)
+    run_h2load(
+        server.address,
+        path,
+        body,
+        connections=connections,
+        streams=shape.streams,
+        requests=warm_up,
+        access=server.access,
+    )
     cpu_before = server.cpu_seconds()
     run = run_h2load(
-        server.address, path, body, connections=shape.connections, streams=shape.streams, requests=requests
+        server.address,
+        path,
+        body,
+        connections=shape.connections,
+        streams=shape.streams,
+        requests=requests,
+        access=server.access,
     )
     cpu_seconds = server.cpu_seconds() - cpu_before
     sample = Sample(

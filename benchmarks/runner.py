@@ -48,10 +48,11 @@ class Result:
         """Whether the target is; None: there is none."""
         if self.failure is not None:
             return False
-        if self.row.target is None or self.ratio is None:
+        figure = self.median(Contender.OURS) if self.row.target_is_ours else self.ratio
+        if self.row.target is None or figure is None:
             return None
         # As it is printed: two digits after the point.
-        ratio = round(self.ratio, 2)
+        ratio = round(figure, 2)
         return ratio <= self.row.target if self.row.lower_is_better else ratio >= self.row.target
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from benchmarks import messages
+from benchmarks.access import Access
 from benchmarks.member import Contender, Member, running_member
 from benchmarks.process import BenchError
 from etcdpy.pb import rpc_pb2
@@ -33,6 +34,8 @@ class Row:
     # Ours divided by etcd's; None: shown, not asked for.
     target: float | None
     lower_is_better: bool = False
+    # The target is for our figure alone, whatever etcd's is.
+    target_is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,10 @@ class Server(Protocol):
     def address(self) -> str:
         """Where the calls go."""
 
+    @property
+    def access(self) -> Access:
+        """What they bring."""
+
     def cpu_seconds(self) -> float:
         """Return what all of its processes have spent so far."""
 
@@ -108,7 +115,7 @@ class Scenario(Protocol):
 @contextmanager
 def asking(server: Server) -> Iterator[BlockingChannel]:
     """Yield a channel for preparations and checks."""
-    channel = BlockingChannel(server.address)
+    channel = server.access.channel(server.address)
     try:
         yield channel
     finally:

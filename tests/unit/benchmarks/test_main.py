@@ -43,22 +43,27 @@ def processes_below(folder: Path) -> list[str]:
 
 
 def test_a_quick_run_measures_both_and_prints_every_row(tmp_path: Path) -> None:
-    """One scenario by h2load, one by our own client, a cluster, one with watchers: all that can go wrong here."""
-    only = "range-serializable,distinct-1x1,cluster-put-100x1,watch-100-streams"
+    """By h2load, by our own client, with tokens, over TLS, a cluster, watchers: all that can go wrong here."""
+    only = "range-serializable,distinct-1x1,auth-jwt,tls-range,cluster-put-100x1,watch-100-streams"
     done = run(tmp_path, "--quick", f"--only={only}")
 
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout.partition("\n\n")[2].splitlines()
-    titles = [line.split("  ")[0] for line in table[1:5]]
+    titles = [line.split("  ")[0] for line in table[1:8]]
     assert titles == [
         "put 256 B, distinct keys, 1x1",
         "range of one key, serializable, 100x10",
+        "put 256 B, JSON Web Token, 100x10",
+        "put 256 B, JSON Web Token, 100x10: of those without",
+        "range of one key over TLS, serializable, 100x10",
         "three members, put 256 B, one key, 100x1",
         "one put to 100 streams x 10 watchers",
     ]
-    for line in table[1:5]:
+    for line in table[1:8]:
         assert "FAILED" not in line
-        assert line.split("/s", 1)[1].split()[0].replace(".", "").isdigit(), f"no ratio in {line!r}"
+        assert line.replace(" share ", "/s ").split("/s ", 1)[1].split()[0].replace(".", "").isdigit(), (
+            f"no ratio in {line!r}"
+        )
     assert "our load client, 1x1, against an empty server:" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

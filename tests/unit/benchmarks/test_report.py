@@ -45,6 +45,14 @@ def test_a_missed_target_is_marked() -> None:
     assert lines[2].split()[6:8] == ["1.0", "ok"]
 
 
+def test_a_target_may_be_for_ours_alone() -> None:
+    share = Row(name="share", title="share", unit="share", target=0.85, target_is_ours=True)
+
+    assert result(share, [0.85], [0.9]).reached is True
+    assert result(share, [0.84], [0.1]).reached is False
+    assert "ours >= 0.85" in report.plain(report.table(Run(rounds=1, results=[result(share, [0.9], [0.5])])))
+
+
 def test_a_failed_row_is_shown_and_explained() -> None:
     failed = Result(row=QUICKER, failure="the server ended with 2")
     run = Run(rounds=1, results=[failed])

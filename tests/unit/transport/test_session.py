@@ -197,6 +197,37 @@ def test_metadata_is_raw_bytes() -> None:
     assert seen == [[b"\xff\xfe", b"true", b"", None]]
 
 
+def test_fields_are_those_of_their_own_call() -> None:
+    """What a call says as the one before it did is one object; what it says otherwise is its own."""
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    def look(call: Call) -> None:
+        assert isinstance(call, h2.Stream)
+        seen.append(call.headers())
+        call.respond(b"")
+
+    pair = Pair(unary=look)
+    said: list[list[tuple[bytes, bytes]]] = [
+        [(b"token", b"a"), (b"hasleader", b"true")],
+        [(b"token", b"a"), (b"hasleader", b"true")],
+        [(b"token", b"b"), (b"hasleader", b"true")],
+        [(b"hasleader", b"true")],
+        [(b"token", b"b")],
+        [],
+        [(b"token", b"bb"), (b"token", b"b"), (b"toke", b"n")],
+        [(b"token", b"x" * 10_000)],
+        [(b"token", b"x" * 10_000)],
+        [(b"token", b"")],
+    ]
+    for metadata in said:
+        assert pair.unary(b"", metadata=metadata).grpc_status == b"0"
+
+    own = [[field for field in fields if field[0] != b":authority"] for fields in seen]
+    assert own == said
+    assert own[1][0] is own[0][0] and own[2][1] is own[0][1]
+    assert own[8][0] is not own[7][0], "large ones are not kept"
+
+
 def test_unknown_encoding_is_refused_before_the_message_counts() -> None:
     call = Pair(unary=echo).unary(b"plain", metadata=[(b"grpc-encoding", b"snappy")])
 

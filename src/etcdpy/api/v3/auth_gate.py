@@ -117,10 +117,13 @@ class AuthGate:
         return self._identity.pending_index(call) > self._progress.applied_index
 
     def _handle(self, rule: int, handler: Handler, call: Call) -> None:
-        if self._is_ahead(call):
+        caller = self._identity.find(call)
+        if caller is not None:
+            self._handle_now(rule, handler, call, caller)
+        elif self._is_ahead(call):
             self._tasks.start(self._handle_later(rule, handler, call))
         else:
-            self._handle_now(rule, handler, call)
+            self._handle_now(rule, handler, call, self._identity.tell_impostor(call))
 
     async def _handle_later(self, rule: int, handler: Handler, call: Call) -> None:
         try:
@@ -128,17 +131,17 @@ class AuthGate:
         except EtcdError as error:
             call.fail(error.code, error.text)
         else:
-            self._handle_now(rule, handler, call)
+            self._handle_now(rule, handler, call, self._identity.identify(call))
 
-    def _handle_now(self, rule: int, handler: Handler, call: Call) -> None:
-        caller = self._identity.identify(call)
+    def _handle_now(self, rule: int, handler: Handler, call: Call, caller: Caller) -> None:
         call.user = caller
-        try:
-            self._check(rule, caller)
-        except EtcdError as error:
-            call.fail(error.code, error.text)
-        else:
-            handler(call)
+        if rule:
+            try:
+                self._check(rule, caller)
+            except EtcdError as error:
+                call.fail(error.code, error.text)
+                return
+        handler(call)
 
     def _open_stream(self, rule: int, handler: Handler, call: Call) -> Any:
         if not self._is_ahead(call):

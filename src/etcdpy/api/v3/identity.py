@@ -39,16 +39,20 @@ class Identity:
 
     def identify(self, call: Call) -> Caller:
         """Return the caller as of the current revision."""
+        caller = self.find(call)
+        return self.tell_impostor(call) if caller is None else caller
+
+    def find(self, call: Call) -> Caller | None:
+        """Return the caller as of the current revision; None for a token that is none, or not yet (pending_index)."""
         token = token_of(call)
-        if token is None:
-            return self._by_certificate(call)
-        caller = self._auth.tokens.find(token, self._auth.revision)
-        if caller is None:
-            # Not the token itself: it is as good as a password.
-            fingerprint = hashlib.sha256(token).hexdigest()[:12]
-            log_warn(self._log, "invalid auth token", token_fingerprint=fingerprint)
-            return IMPOSTOR
-        return caller
+        return self._by_certificate(call) if token is None else self._auth.tokens.find(token, self._auth.revision)
+
+    def tell_impostor(self, call: Call) -> Caller:
+        """Log that a call's token is none, and return who makes such calls."""
+        # Not the token itself: it is as good as a password.
+        fingerprint = hashlib.sha256(token_of(call) or b"").hexdigest()[:12]
+        log_warn(self._log, "invalid auth token", token_fingerprint=fingerprint)
+        return IMPOSTOR
 
     def pending_index(self, call: Call) -> int:
         """Return what must be applied before a token counts as none; 0: nothing."""

@@ -88,6 +88,7 @@ class Applier:
         self.applied_kind = 0
         self.applied_method = b""
         self.guarded = False  # an alarm is raised, or authentication is on: every request passes the guards
+        self._is_corrupt = self._is_full = False  # the alarms
         self._refresh_guards()
 
     def restored(self, snapshot: Snapshot) -> None:
@@ -198,9 +199,9 @@ class Applier:
         raise InvariantError(f"a request of kind {kind} reached apply, which knows no such kind")
 
     def _check_guards(self, kind: int, request: Any) -> None:
-        if self._alarms.is_raised(CORRUPT) and kind in _KV_KINDS:
+        if self._is_corrupt and kind in _KV_KINDS:
             raise Corrupt
-        if not self._alarms.is_raised(NOSPACE):
+        if not self._is_full:
             return
         if kind in (kinds.PUT, kinds.LEASE_GRANT) or (kind == kinds.TXN and txn_cost(request) > 0):
             raise NoSpace
@@ -222,7 +223,8 @@ class Applier:
         return Answer(self._store.current_revision, response.SerializeToString())
 
     def _refresh_guards(self) -> None:
-        self.guarded = self.auth.is_enabled or self._alarms.is_raised(CORRUPT) or self._alarms.is_raised(NOSPACE)
+        self._is_corrupt, self._is_full = self._alarms.is_raised(CORRUPT), self._alarms.is_raised(NOSPACE)
+        self.guarded = self.auth.is_enabled or self._is_corrupt or self._is_full
 
     # -- what 3.5 members publish by v2 requests
 

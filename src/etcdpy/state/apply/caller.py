@@ -11,12 +11,13 @@ from typing import Final
 class Caller:
     """Treat it as a value. `is_valid` is false of one whose token was none: such a caller is refused wherever asked."""
 
-    __slots__ = ("username", "revision", "is_valid")
+    __slots__ = ("username", "revision", "is_valid", "encoded")
 
     def __init__(self, username: bytes, revision: int, *, is_valid: bool = True) -> None:
         self.username = username
         self.revision = revision
         self.is_valid = is_valid
+        self.encoded: bytes | None = None  # as it stands in an entry's header; its encoder keeps it here
 
     def __repr__(self) -> str:
         return f"Caller({self.username!r}, {self.revision}, is_valid={self.is_valid})"

@@ -77,6 +77,7 @@ _NAMES: Final = {
 }
 _TAGS: Final = {kind: encode_varint(kind << 3 | 2) for kind in _NAMES if kind != 100}
 _HEADER_TAG: Final = encode_varint(100 << 3 | 2)
+_ID_TAG: Final = encode_varint(1 << 3)
 
 
 class Proposal:
@@ -125,17 +126,39 @@ class InternalEncoder:
 
     def encode_for(self, caller: Caller, kind: int, request_id: int, body: bytes) -> bytes:
         """As `encode`, with the caller in the header: while authentication is on."""
-        header = raft_internal_pb2.RequestHeader(
-            ID=request_id, username=caller.username, auth_revision=caller.revision
-        ).SerializeToString()
-        return b"".join((_TAGS[kind], encode_varint(len(body)), body, _HEADER_TAG, encode_varint(len(header)), header))
+        upper = request_id >> 28
+        if upper != self._upper:
+            self._remember(upper)
+        encoded = caller.encoded
+        if encoded is None:
+            encoded = caller.encoded = _encode_caller(caller)
+        size = len(body)
+        return b"".join(
+            (
+                _TAGS[kind],
+                LAST_GROUPS[size] if size < 16384 else encode_varint(size),
+                body,
+                _HEADER_TAG,
+                encode_varint(1 + 4 + len(self._upper_bytes) + len(encoded)),
+                _ID_TAG,
+                MORE_GROUPS[request_id & 16383],
+                MORE_GROUPS[request_id >> 14 & 16383],
+                self._upper_bytes,
+                encoded,
+            )
+        )
 
     def _remember(self, upper: int) -> None:
         if upper == 0:
             raise InvariantError("request ids below 2**28 are not made by RequestIdGenerator")
         self._upper = upper
         self._upper_bytes = encode_varint(upper)
-        self._header_start = _HEADER_TAG + encode_varint(1 + 4 + len(self._upper_bytes)) + b"\x08"
+        self._header_start = _HEADER_TAG + encode_varint(1 + 4 + len(self._upper_bytes)) + _ID_TAG
+
+
+def _encode_caller(caller: Caller) -> bytes:
+    """Return the fields of a request's header that follow its id."""
+    return raft_internal_pb2.RequestHeader(username=caller.username, auth_revision=caller.revision).SerializeToString()
 
 
 def encode_v2_put(request_id: int, path: str, value: str) -> bytes:

@@ -117,6 +117,7 @@ cdef class Stream:
     cdef public object user
     cdef object handler                    # StreamHandler
 
+    cpdef metadata(self, bytes name)
     cdef int receive_plain(self, const uint8_t *data, size_t size) except -1
     cdef int receive(self, const uint8_t *data, size_t size) except -1
     cdef int begin_message(self) except -1
@@ -196,7 +197,8 @@ cdef class Session:
     cdef int ping_strikes
     cdef bint ping_forgiven
     cdef long window_updates
-    cdef bytes last_path, last_agent       # one-entry intern tables
+    cdef bytes last_path                   # a one-entry intern table
+    cdef list last_fields                  # `header_list` of the last call, whose fields the next one mostly has, too
     cdef Method last_method
     cdef object __weakref__
 

@@ -172,6 +172,8 @@ cdef long UNSENT_ANSWERS_MAX = 1000
 cdef size_t UNSENT_BYTES_MAX = 1 << 20
 # Answers of unary calls that one connection may leave unread before it is given up, the last one not counted.
 cdef size_t UNREAD_BYTES_MAX = 48 << 20
+# Header fields that a connection remembers from one call to the next: HPACK remembers as many by default.
+cdef size_t KEPT_FIELDS_BYTES_MAX = 4096
 
 
 cpdef double monotonic() noexcept nogil:

@@ -25,12 +25,13 @@ cdef class Stream:
     def deadline(self):
         return self.deadline_at if self.deadline_at else None
 
-    def metadata(self, bytes name):
+    cpdef metadata(self, bytes name):
         """Return the first value of a header field that has no slot of its own, or None."""
+        cdef tuple field
         if self.header_list is not None:
-            for key, value in self.header_list:
-                if key == name:
-                    return value
+            for field in self.header_list:
+                if same_bytes(<bytes>field[0], PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
+                    return field[1]
         return None
 
     def peer_common_name(self):

@@ -29,8 +29,8 @@ from etcdpy.transport.tls.names import common_name
 from etcdpy.transport.tls.reasons import handshake_reason
 
 _WantRead: Final = ssl.SSLWantReadError
-# A TLS record holds at most 16 KiB: with four at once the calls no longer matter.
-READ_BYTES: Final = 64 * 1024
+# A TLS record holds no more, and OpenSSL hands out no more than one at a time.
+READ_BYTES: Final = 16 * 1024
 HANDSHAKE_SECONDS: Final = 10.0
 
 
@@ -85,12 +85,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._shake()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over and self._app is None:
+        if self._app is not None:
+            self._incoming.write(data)
+            self._deliver()
+            return
+        if self._is_over:
             return
         self._incoming.write(data)
-        if self._app is not None:
-            self._deliver()
-        elif self._tls is not None:
+        if self._tls is not None:
             self._shake()
         elif self._begin():
             if self._party.may_shake(self):
@@ -208,7 +210,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     def _deliver(self) -> None:
         """Hand on what has come, as long as the application takes it."""
-        tls = self._tls
+        tls, incoming = self._tls, self._incoming
         assert tls is not None
         try:
             while not (self._is_paused or self._is_closing) and self._app is not None:
@@ -217,6 +219,9 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                     self._on_end()
                     break
                 self._app.data_received(data)
+                # That was the rest of a record, and nothing has come behind it: to be told so would be an exception.
+                if len(data) < READ_BYTES and not incoming.pending and not incoming.eof:
+                    break
         except _WantRead:
             pass
         except ssl.SSLZeroReturnError:

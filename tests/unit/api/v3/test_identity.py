@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from etcdpy.api.v3.identity import Identity, token_of
 from etcdpy.base.log import silent_logger
 from etcdpy.state.apply.caller import IMPOSTOR, NOBODY
+from etcdpy.state.auth import AuthStore
 from etcdpy.state.auth.tokens import SimpleTokens
+from etcdpy.storage.backend import Backend
 from tests.unit.api.v3.unary_call import UnaryCall
 
 
@@ -18,17 +25,23 @@ class CallWith(UnaryCall):
         return self._metadata.get(name)
 
 
-class Store:
-    """As much of AuthStore as is asked."""
+class World:
+    """A store of users at revision 4, and the token of one of them."""
 
-    def __init__(self) -> None:
-        self.revision = 4
-        self.tokens = SimpleTokens(clock=lambda: 0.0, choose=lambda letters: letters[0])
-        self.token = self.tokens.assign(b"u", 1, b"letters", 9)
+    def __init__(self, backend: Backend) -> None:
+        self.store = AuthStore(backend, SimpleTokens(clock=lambda: 0.0, choose=lambda letters: letters[0]))
+        self.store.revision = 4
+        self.token = self.store.tokens.assign(b"u", 1, b"letters", 9)
+
+    def identity(self, common_name: bytes | None = None) -> Identity:
+        return Identity(self.store, silent_logger(), lambda call: common_name)
 
 
-def make(store: Store, common_name: bytes | None = None) -> Identity:
-    return Identity(store, silent_logger(), lambda call: common_name)  # type: ignore[arg-type]
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    backend = Backend.open(tmp_path)
+    yield World(backend)
+    backend.close()
 
 
 def test_where_a_token_may_stand() -> None:
@@ -38,29 +51,29 @@ def test_where_a_token_may_stand() -> None:
     assert token_of(CallWith()) is None
 
 
-def test_a_token_is_its_user_at_the_revision_of_now() -> None:
-    store = Store()
-    caller = make(store).identify(CallWith(token=store.token))
+def test_a_token_is_its_user_at_the_revision_of_now(world: World) -> None:
+    caller = world.identity().identify(CallWith(token=world.token))
 
     assert (caller.username, caller.revision, caller.is_valid) == (b"u", 4, True)
+    world.store.revision = 5
+    assert world.identity().identify(CallWith(token=world.token)).revision == 5
 
 
-def test_a_wrong_token_is_worse_than_none() -> None:
-    store = Store()
-    identity = make(store, b"cn")
+def test_a_wrong_token_is_worse_than_none(world: World) -> None:
+    identity = world.identity(b"cn")
 
     assert identity.identify(CallWith(token=b"other.1")) is IMPOSTOR
-    assert make(store).identify(CallWith()) is NOBODY
+    assert identity.find(CallWith(token=b"other.1")) is None, "it may be one that is to come"
+    assert world.identity().identify(CallWith()) is NOBODY
     assert identity.pending_index(CallWith(token=b"other.12")) == 12
-    assert identity.pending_index(CallWith(token=store.token)) == identity.pending_index(CallWith()) == 0
+    assert identity.pending_index(CallWith(token=world.token)) == identity.pending_index(CallWith()) == 0
 
 
-def test_a_certificate_counts_without_a_token_and_outside_of_the_gateway() -> None:
+def test_a_certificate_counts_without_a_token_and_outside_of_the_gateway(world: World) -> None:
     """CVE-2018-16886."""
-    store = Store()
-    identity = make(store, b"cn")
+    identity = world.identity(b"cn")
     caller = identity.identify(CallWith())
 
     assert (caller.username, caller.revision) == (b"cn", 4)
-    assert identity.identify(CallWith(token=store.token)).username == b"u"
+    assert identity.identify(CallWith(token=world.token)).username == b"u"
     assert identity.identify(CallWith(grpcgateway_accept=b"*/*")) is NOBODY

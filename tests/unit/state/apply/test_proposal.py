@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from etcdpy.base.invariant import InvariantError
 from etcdpy.pb import etcdserver_pb2, raft_internal_pb2, rpc_pb2
 from etcdpy.state.apply import proposal as kinds
+from etcdpy.state.apply.caller import Caller
 from etcdpy.state.apply.proposal import REQUEST_TYPES, InternalEncoder, decode_entry_data, encode_v2_put
 
 REQUESTS: dict[int, Message] = {
@@ -64,6 +65,29 @@ def test_one_encoder_serves_ids_in_any_order(ids: list[int], size: int) -> None:
     for request_id in ids:
         found = decode_entry_data(encoder.encode(kinds.PUT, request_id, body))
         assert (found.request_id, len(found.request.value)) == (request_id, size)
+
+
+@pytest.mark.parametrize("username", [b"u", b"\xff\xfe", b"x" * 200, b""])
+@pytest.mark.parametrize("size", [0, 300, 20_000])
+def test_a_caller_stands_in_the_header_as_protobuf_would_put_it(username: bytes, size: int) -> None:
+    encoder = InternalEncoder()
+    caller = Caller(username, 300)
+    request = rpc_pb2.PutRequest(key=b"a", value=b"v" * size)
+    for request_id in (0x94AE_0123_4567_89AB, 0x94AE_0123_4567_89AC, (1 << 64) - 1, 1 << 28):
+        header = raft_internal_pb2.RequestHeader(ID=request_id, username=username, auth_revision=300)
+        expected = raft_internal_pb2.InternalRaftRequest(header=header, put=request)
+        data = encoder.encode_for(caller, kinds.PUT, request_id, request.SerializeToString())
+        assert data == expected.SerializeToString()
+        found = decode_entry_data(data)
+        assert (found.request_id, found.caller.username, found.caller.revision) == (request_id, username, 300)
+
+
+def test_callers_of_one_encoder_are_told_apart() -> None:
+    encoder = InternalEncoder()
+    callers = [Caller(b"a", 1), Caller(b"b", 1), Caller(b"a", 2)]
+    for caller in callers * 2:
+        found = decode_entry_data(encoder.encode_for(caller, kinds.PUT, 1 << 60, b"")).caller
+        assert (found.username, found.revision) == (caller.username, caller.revision)
 
 
 def test_ids_that_no_generator_makes_are_refused() -> None:

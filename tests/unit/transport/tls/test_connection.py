@@ -171,6 +171,35 @@ def test_a_reader_may_pause_in_the_middle_of_what_has_come(tmp_path: Path) -> No
     uvloop.run(scenario())
 
 
+class PausesOnce(Silent):
+    """Wants no more after its first piece until it says so."""
+
+    def data_received(self, data: bytes) -> None:
+        is_first = not self.received
+        super().data_received(data)
+        if is_first:
+            self.transport.pause_reading()
+
+
+def test_a_cut_that_came_while_the_reader_paused_is_told_after_what_came_before_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with secure(settings_of(tmp_path)) as made:
+            client = await made.client.connect("127.0.0.1", made.port, PausesOnce)
+            client.transport.write(b"a")  # two records that travel together, there and back
+            client.transport.write(b"b")
+            await client.wait_received(1)
+            assert client.received == b"a"
+
+            client.transport.eof_received()  # as the loop would say it
+            client.transport.resume_reading()
+
+            await asyncio.wait_for(client.lost.wait(), DEADLINE_SECONDS)
+            assert client.received == b"ab"
+            assert isinstance(client.error, ConnectionResetError)
+
+    uvloop.run(scenario())
+
+
 def test_a_call_knows_the_clients_common_name(tmp_path: Path) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
