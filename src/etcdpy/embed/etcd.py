@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from etcdpy.api.gateway.mount import SOCKET_PREFIXES, gateway_routes
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
-from etcdpy.base.errors import UNAVAILABLE, EtcdError
+from etcdpy.base.errors import UNAVAILABLE, EtcdError, Stopped
 from etcdpy.base.ids import format_id
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import log_info, log_warn
@@ -128,6 +128,7 @@ class Etcd:
         node.housekeeper.watch_feed = api
         node.housekeeper.on_standing = api.gates.refresh
         self._build_servers(node, api)
+        node.housekeeper.on_failed = self._refuse_all
         self._watch_over_callbacks(node.driver)
         await node.questions.check_before_serving(is_new=node.recovered.is_new)
         node.driver.start(node.service)
@@ -147,6 +148,13 @@ class Etcd:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+
+    def _refuse_all(self) -> None:
+        """The member has failed: nobody is told anything more, for memory may hold what no disk does."""
+        if self._api is not None:
+            self._api.shut()
+        if self._grpc is not None:
+            self._grpc.end_calls(Stopped.text)
 
     def _watch_over_callbacks(self, driver: MemberLoop) -> None:
         """What a callback of this loop raises is logged and forgotten by default. Ours ends the member."""

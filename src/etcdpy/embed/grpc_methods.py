@@ -24,6 +24,7 @@ from etcdpy.api.v3.range_stream import RangeStreamApi
 from etcdpy.api.v3.slow_calls import SlowCalls
 from etcdpy.api.v3.stream_permission import StreamPermission
 from etcdpy.api.v3.watch import Scheduler, WatchApi
+from etcdpy.base.errors import UNAVAILABLE, Stopped
 from etcdpy.embed.node import Node
 from etcdpy.embed.urls import read_urls
 from etcdpy.server.tasks import TaskOwner
@@ -60,6 +61,14 @@ class GrpcApi:
     def cut_leaderless(self) -> None:
         self.watch.cut_leaderless()
         self.keep_alive.cut_leaderless()
+
+    # -- when the member has failed
+
+    def shut(self) -> None:
+        """Refuse every call from now on, and end those that came another way than over a socket."""
+        self.gates.shut()
+        for calls in (self.local, self.gateway):
+            calls.end_calls(UNAVAILABLE, Stopped.text)
 
 
 def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcApi:

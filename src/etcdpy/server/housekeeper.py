@@ -117,6 +117,7 @@ class Housekeeper:
         # Told of every change that was made, replayed ones too: what it did, and the member as it is now (was last).
         self.on_membership_change: Callable[[str, ClusterMember], None] = _has_no_peers
         self.on_standing: Callable[[], None] = _nobody_asks  # who leads, or what this member is, may have changed
+        self.on_failed: Callable[[], None] = _nobody_asks  # at once: before anything else runs
         self.was_removed = asyncio.Event()  # this very member was removed from the cluster
         self.fatal: asyncio.Future[BaseException] = loop.create_future()
 
@@ -213,6 +214,7 @@ class Housekeeper:
 
     def on_failure(self, error: BaseException) -> None:
         log_error(self._log, "the member stops", error=f"{type(error).__name__}: {error}")
+        self.on_failed()
         if not self.fatal.done():
             self.fatal.set_result(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from etcdpy.base.errors import EtcdError
+from etcdpy.base.errors import EtcdError, Stopped
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import silent_logger
 from etcdpy.embed.errors import MemberRemoved
@@ -231,6 +232,55 @@ def test_a_failed_member_tells_why_and_acknowledges_nothing_more(tmp_path: Path)
             assert str(await etcd.wait_failed()) == "broken"
             with pytest.raises(EtcdError):
                 await put(channel, b"a")
+
+    run(scenario())
+
+
+class FromHere:
+    """Who calls the gateway's methods."""
+
+    peer = "127.0.0.1:1"
+
+    def metadata(self, name: bytes) -> bytes | None:
+        return None
+
+
+def test_what_a_failed_sync_did_not_make_durable_is_told_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member alone has applied it by then: not even a revision of it may leave."""
+    create = rpc_pb2.WatchRequest(create_request=WatchCreateRequest(key=b"a")).SerializeToString()
+    everything = RangeRequest(key=b"\0", range_end=b"\0", serializable=True, count_only=True).SerializeToString()
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def scenario() -> None:
+        async with running(tmp_path) as etcd, channel_to(etcd.client_endpoints[0]) as channel:
+            told = []
+            watch = await channel.stream(b"/etcdserverpb.Watch/Watch")
+            await watch.write(create)
+            assert rpc_pb2.WatchResponse.FromString(await watch.read() or b"").created
+            with monkeypatch.context() as broken:
+                broken.setattr(os, "fdatasync", fail)
+                with pytest.raises(EtcdError) as caught:
+                    await put(channel, b"a")
+                told.append(caught.value.text)
+            assert etcd.node.driver.has_failed and etcd.node.store.current_revision == 2
+            for stream in (watch, await channel.stream(b"/etcdserverpb.Watch/Watch")):
+                with pytest.raises(EtcdError) as caught:
+                    await stream.write(create)
+                    await stream.read()
+                told.append(caught.value.text)
+            for path in (b"Lease/LeaseLeases", b"Maintenance/Status", b"Cluster/MemberList", b"KV/RangeStream"):
+                with pytest.raises(EtcdError) as caught:
+                    await channel.unary(b"/etcdserverpb." + path, everything if b"KV" in path else b"", TIMEOUT)
+                told.append(caught.value.text)
+            assert etcd._api is not None
+            with pytest.raises(EtcdError) as caught:
+                await etcd._api.gateway.unary(b"/etcdserverpb.Maintenance/Status", b"", FromHere())
+            told.append(caught.value.text)
+            assert told == [Stopped.text] * 8
 
     run(scenario())
 

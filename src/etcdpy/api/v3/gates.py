@@ -1,12 +1,13 @@
-"""What a member must refuse for what it is: a learner, one without a leader, or one that asks who calls.
+"""What a member must refuse for what it is: a learner, one without a leader, one that asks who calls, or a failed one.
 
     voter with a leader    every method as it is: nothing is in the way of a call
     learner                serializable ranges, Status, and snapshots; the rest is for voters
     no leader              calls that ask for one (metadata `hasleader: true`) are told that there is none
     authentication on      who calls is found out first (auth_gate)
+    failed                 nothing more, for good: what is in memory may be more than the log holds
 
-The first two are rare, and the third is for some: so the checks stand in the way of calls only while they apply.
-`refresh` puts them before the handlers, and takes them away again.
+All of it is rare or for some: so the checks stand in the way of calls only while they apply. `refresh` puts them before
+the handlers, and takes them away again; `shut` takes the handlers away.
 
 Source: upstream's api/v3rpc/interceptor.go.
 """
@@ -19,7 +20,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from etcdpy.api.v3.auth_gate import AuthGate
-from etcdpy.base.errors import NoLeader, NotSupportedForLearner
+from etcdpy.base.errors import NoLeader, NotSupportedForLearner, Stopped
 from etcdpy.pb import rpc_pb2
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.http2._nghttp2 import StreamMethod, UnaryMethod
@@ -52,12 +53,13 @@ class Gates:
         self._methods = methods
         self._open: dict[bytes, Handler] = {path: method.handler for path, method in methods.items()}
         self._guards = (False, False)  # of the standing, of authentication
+        self._is_shut = False
 
     def refresh(self) -> None:
         """Who leads, what this member is, or whether authentication is on may have changed."""
         has_fault = self._standing.is_learner or not self._standing.leader_id
         guards = has_fault, self._auth is not None and self._auth.is_closed
-        if guards == self._guards:
+        if guards == self._guards or self._is_shut:
             return
         self._guards = guards
         for path, method in self._methods.items():
@@ -65,6 +67,12 @@ class Gates:
             if guards[1]:
                 handler = self._guard_by_caller(path, method, handler)
             method.handler = self._guard(path, method, handler) if has_fault else handler
+
+    def shut(self) -> None:
+        """The member has failed: whoever asks for anything from now on is told that it has stopped."""
+        self._is_shut = True
+        for method in self._methods.values():
+            method.handler = _refuse_stream if isinstance(method, StreamMethod) else _refuse
 
     def _guard_by_caller(self, path: bytes, method: UnaryMethod | StreamMethod, handler: Handler) -> Handler:
         assert self._auth is not None
@@ -88,6 +96,14 @@ class Gates:
         if self._standing.is_learner and path != SNAPSHOT_PATH:
             raise NotSupportedForLearner
         return handler(call)  # streams look for a leader themselves, also later
+
+
+def _refuse(call: Call) -> None:
+    call.fail(Stopped.code, Stopped.text)
+
+
+def _refuse_stream(call: Call) -> Any:
+    raise Stopped
 
 
 def _is_for_learners(path: bytes, call: Call) -> bool:

@@ -93,7 +93,14 @@ class GrpcServer:
         """Send all answers given so far; without it they leave at the end of the loop's turn."""
         self.endpoint.flush()
 
-    # ---- an orderly end
+    # ---- ends
+
+    def end_calls(self, text: str) -> None:
+        """End every call with status 14; the connections stay. May be called from anywhere."""
+        for session in self.endpoint.sessions():
+            session.end_calls(UNAVAILABLE, text)
+        # Whoever corked the answers of this turn may not come to flush them.
+        self._loop.call_soon(self.endpoint.flush)
 
     def close_gracefully(self, text: str = STOPPED_TEXT) -> None:
         """End every call with status 14, say GOAWAY, send that, close."""

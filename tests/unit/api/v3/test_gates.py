@@ -1,4 +1,4 @@
-"""What a learner, and a member without a leader, refuse; and that nothing is in the way of all the others."""
+"""What a learner, a member without a leader, and a failed one refuse; and that nothing is in the way of all the others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.unit.api.v3.fake_call import FakeCall
 
 LEARNER_REFUSED = (14, "etcdserver: rpc not supported for learner")
 NO_LEADER = (14, "etcdserver: no leader")
+STOPPED = (14, "etcdserver: server stopped")
 RANGE, PUT, STATUS = b"/etcdserverpb.KV/Range", b"/etcdserverpb.KV/Put", b"/etcdserverpb.Maintenance/Status"
 HASH, MEMBERS = b"/etcdserverpb.Maintenance/Hash", b"/etcdserverpb.Cluster/MemberList"
 WATCH, SNAPSHOT = b"/etcdserverpb.Watch/Watch", b"/etcdserverpb.Maintenance/Snapshot"
@@ -130,3 +131,15 @@ def test_gates_open_and_close_as_the_member_s_standing_changes() -> None:
     served.gates.refresh()
     served.gates.refresh()
     assert served.is_open
+
+
+def test_a_failed_member_refuses_everything_for_good() -> None:
+    standing = Standing()
+    served = Served(standing)
+    served.gates.shut()
+    standing.leader_id = 0
+    served.gates.refresh()  # a failed member still loses its leader
+
+    for path in served.methods:
+        assert served.call(path, SERIALIZABLE) == STOPPED
+    assert served.through == []
