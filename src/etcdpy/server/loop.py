@@ -159,6 +159,7 @@ class MemberLoop:
         self._tells_later = False  # Invariant: a timer is set while there is anything in _commits_to_tell.
         self._writes_waiting: list[Write] = []  # for the disk thread, in log order
         self._unsynced: Any = None  # a batch that is written and may be applied, but not told of. None between turns
+        self._unsynced_seconds = 0.0  # that the loop stood still to write it
         self._is_writing = False  # the disk thread has a write, or a snapshot is being installed
         self._to_apply: deque[Apply] = deque()
         self._is_scheduled = False
@@ -219,6 +220,13 @@ class MemberLoop:
         self._pending = kept
         return withdrawn
 
+    def take_back(self, entry: Entry) -> bool:
+        """Take back one proposal that no leader was there to take; return whether it was not too late."""
+        kept = [other for other in self._pending if other is not entry]
+        was_pending = len(kept) < len(self._pending)
+        self._pending = kept
+        return was_pending
+
     def propose_as_leader(self, entry: Entry) -> None:
         """Propose what only the leader of this very term may say; when its turn comes in another one it is dropped.
 
@@ -272,6 +280,10 @@ class MemberLoop:
             step()
         except Exception as error:  # a broken disk or our own bug: the member ends, see the module's text
             self.fail(error)
+        except BaseException as error:
+            # Somebody interrupts the process in the middle of a turn: what it had begun to apply would be left out.
+            self.fail(error)
+            raise
 
     def _turn(self) -> None:
         self._is_scheduled = False
@@ -324,7 +336,7 @@ class MemberLoop:
         """Do everything but apply."""
         consumer, write = self._consumer, effects.write
         assert consumer is not None
-        if self._unsynced is not None and (write is not None or effects.messages or effects.leader_changed):
+        if self._unsynced is not None and (write is not None or effects.messages):
             self._sync_inline()
         if effects.messages and not self._may_wait_for_answers(effects):
             # Before our own write: the others write at the same time.
@@ -337,6 +349,8 @@ class MemberLoop:
         if self._writes_waiting and not self._is_writing:
             self._write_waiting()
         if effects.leader_changed:
+            if self._unsynced is not None:
+                self._sync_inline()
             consumer.on_leader_change(self._member.leader_id, is_self=self._member.is_leader)
             self.schedule()
         for context, index in effects.confirmed_reads:
@@ -427,12 +441,13 @@ class MemberLoop:
     def _write_inline(self, write: Write) -> None:
         if write.entries or write.hard_state is not None:
             batch = self._wal.encode(write.entries, write.hard_state)
+            started = self._stopwatch()
             if write.entries and self._member.is_alone:
                 self._wal.write(batch)
+                self._unsynced_seconds = self._stopwatch() - started
                 self._unsynced = batch
                 self._backend.log_is_behind = True
             else:
-                started = self._stopwatch()
                 self._wal.persist(batch)
                 self._sync_here.note_inline(self._stopwatch() - started)
         self._member.persisted(write)
@@ -441,7 +456,8 @@ class MemberLoop:
         """Make durable what was applied already, so that it may be told."""
         started = self._stopwatch()
         self._wal.sync(self._unsynced)
-        self._sync_here.note_inline(self._stopwatch() - started)
+        # To begin may take long, too: where the disk's queue is full the system lets us wait already then.
+        self._sync_here.note_inline(self._stopwatch() - started + self._unsynced_seconds)
         self._unsynced = None
         self._backend.log_is_behind = False
 
@@ -511,6 +527,8 @@ class MemberLoop:
                 if self._unsynced is not None:
                     self._sync_inline()
                 self._consumer.on_conf_change(entry)
+                if times is not None:
+                    began = self._stopwatch()
         if self._unsynced is not None:
             self._sync_inline()
         self._member.applied(apply)

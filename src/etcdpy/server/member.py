@@ -74,7 +74,9 @@ class Member:
     @property
     def is_alone(self) -> bool:
         """Leads a cluster of nobody else: there is no member, not even a learner, whom anything could be told."""
-        return self._raft.role == LEADER and len(self._raft.tracker.progress) == 1
+        progress = self._raft.tracker.progress
+        # One that removed itself leads on for a moment, and the only one in it then is somebody else.
+        return self._raft.role == LEADER and len(progress) == 1 and self._raft.id in progress
 
     @property
     def is_learner(self) -> bool:

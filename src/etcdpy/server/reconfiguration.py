@@ -43,6 +43,7 @@ from etcdpy.server.strict_checks import (
     is_connected_for_removing,
     voters_of,
 )
+from etcdpy.server.timeouts import NeverProposed
 from etcdpy.state.members import Member, MembershipChange, Roster
 from etcdpy.state.members.change import add_change, promote_change, remove_change, update_change
 
@@ -63,6 +64,9 @@ class Proposer(Protocol):
     """Who brings entries into the log: the member's loop."""
 
     def propose(self, entry: Entry) -> None: ...
+
+    def take_back(self, entry: Entry) -> bool:
+        """Return whether it could still be done: no leader was there to take it."""
 
 
 class RaftView(Protocol):
@@ -265,12 +269,13 @@ class Reconfiguration:
         request_id = change.id = self._ids.next_id()
         future: asyncio.Future[Members] = self._loop.create_future()
         self._waiting[request_id] = future
-        self._proposer.propose(Entry(0, 0, ENTRY_CONF_CHANGE, change.SerializeToString()))
+        entry = Entry(0, 0, ENTRY_CONF_CHANGE, change.SerializeToString())
+        self._proposer.propose(entry)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await future
         except TimeoutError:
-            raise Timeout from None
+            raise (NeverProposed if self._proposer.take_back(entry) else Timeout) from None
         finally:
             del self._waiting[request_id]
             if future.done() and not future.cancelled() and not isinstance(future.exception(), Stopped):

@@ -127,6 +127,7 @@ class Service:
         )
         self._futures: dict[int, asyncio.Future[Answer]] = {}
         self._next_own_ticket = -1
+        self._rising: set[int] = set()  # alarms of ours that are proposed, and neither applied nor given up
         self._is_stopped = False
         self.deliver: Deliver = _nobody_listens
         # Called before the first answer of a turn and after the last: what was delivered then leaves, all at once.
@@ -214,12 +215,24 @@ class Service:
         self.submit(NOBODY, kind, request, request.SerializeToString(), self._own_caller())
 
     def raise_alarm(self, alarm: int) -> None:
+        """Propose an alarm of this member's. While one is on its way, or waits for a leader, there is no second one."""
+        if alarm in self._rising:
+            return
+        self._rising.add(alarm)
         request = rpc_pb2.AlarmRequest(
             action=rpc_pb2.AlarmRequest.ACTIVATE,
             memberID=self._member_id,
             alarm=alarm,  # type: ignore[arg-type]
         )
-        self.propose_unattended(kinds.ALARM, request)
+        ticket, future = self._own_ticket()
+
+        def over(_: asyncio.Future[Answer]) -> None:
+            self._rising.discard(alarm)
+            if not future.cancelled():
+                future.exception()  # whoever is refused next raises it again
+
+        future.add_done_callback(over)
+        self.submit(ticket, kinds.ALARM, request, request.SerializeToString(), self._own_caller())
 
     # -- the async facade
 

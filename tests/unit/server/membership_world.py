@@ -56,6 +56,8 @@ class World:
         loop = asyncio.get_running_loop()
         self.roster = Roster(V2Store(), backend, cluster_id=0xC)
         self.proposed: list[ConfChange] = []
+        self.taken_back: list[ConfChange] = []
+        self.has_leader = True
         self.applies_at_once = True
         self.connected: dict[int, float] = {}  # member -> seconds for which we have been connected to it
         self.progress: dict[int, int] = {SELF: 100}
@@ -92,6 +94,10 @@ class World:
         self.proposed.append(ConfChange.FromString(entry.data))
         if self.applies_at_once:
             self.apply(self.proposed[-1])
+
+    def take_back(self, entry: Entry) -> bool:
+        self.taken_back.append(ConfChange.FromString(entry.data))
+        return not self.has_leader
 
     def apply(self, change: ConfChange) -> MembershipChange:
         result = apply_change(self.roster, change, lambda _: ConfState(), mirror=True)

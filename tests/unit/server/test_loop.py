@@ -32,6 +32,7 @@ from etcdpy.state.mvcc.answer import Answer
 from etcdpy.state.mvcc.txn_plan import read_request
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.schema.buckets import Bucket
+from etcdpy.storage.wal import WalBatch
 from tests.unit.server.spine import Notes, Spine, open_spine, run, until
 
 DISK_THREAD = "etcd-disk"
@@ -704,6 +705,78 @@ def test_promises_alone_need_no_write() -> None:
     assert merge_writes([Write([], None, None, [], must_sync=False)] * 2) == []
 
 
+def test_who_removed_itself_is_not_alone_with_the_last_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with open_spine(tmp_path) as spine:
+            spine.driver.connect(KeptMessages())
+            spine.driver.start(Notes(spine=spine))
+            await spine.elect()
+            for kind, member_id in (
+                (raft_pb2.ConfChangeAddNode, OTHER),
+                (raft_pb2.ConfChangeRemoveNode, spine.member.id),
+            ):
+                change = raft_pb2.ConfChangeSingle(type=kind, node_id=member_id)
+                spine.member.apply_conf_change(raft_pb2.ConfChangeV2(changes=[change]))
+
+            assert spine.member.conf_state.voters == [OTHER] and spine.member.is_leader
+            assert not spine.member.is_alone
+
+    run(scenario())
+
+
+def test_a_new_leader_s_first_entry_is_durable_before_anybody_hears_of_the_leader(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            seen: list[tuple[int, bool]] = []
+            spine.wal.on_step = lambda step: seen.append((len(notes.leaders), spine.member.is_leader))
+            await spine.elect()
+
+            assert seen[-1] == (0, True) and notes.leaders == [(spine.member.id, True)]
+
+    run(scenario())
+
+
+def test_a_slow_beginning_of_a_write_counts_as_a_slow_sync(tmp_path: Path) -> None:
+    """The system may let us wait already when it is asked to begin."""
+    now = [0.0]
+
+    async def scenario() -> None:
+        with started(tmp_path, stopwatch=lambda: now[0]) as (spine, _):
+            await spine.elect()
+            write = spine.wal.write
+
+            def write_slowly(batch: WalBatch) -> None:
+                now[0] += 3 * SYNC_SECONDS_MAX
+                write(batch)
+
+            spine.wal.write = write_slowly  # type: ignore[method-assign]
+            for _ in range(SMOOTHING):
+                propose(spine, 1)
+                await spine.wait_quiet()
+
+            assert DISK_THREAD in spine.wal.threads
+
+    run(scenario())
+
+
+def test_an_interrupted_turn_ends_the_member(tmp_path: Path) -> None:
+    """Control-C in the middle of apply: an entry that was begun would be left out by those behind it."""
+
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, notes):
+            await spine.elect()
+
+            def interrupt() -> None:
+                raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                spine.driver.guard(interrupt)
+
+            assert spine.driver.has_failed and len(notes.failures) == 1
+
+    run(scenario())
+
+
 def test_with_a_learner_nothing_is_applied_before_the_sync(tmp_path: Path) -> None:
     async def scenario() -> None:
         with open_spine(tmp_path, stopwatch=lambda: 0.0) as spine:
@@ -720,5 +793,20 @@ def test_with_a_learner_nothing_is_applied_before_the_sync(tmp_path: Path) -> No
             await until(lambda: len(notes.values) == 1)
 
             assert [event.split()[0] for event in spine.wal.events] == ["persisted", "told"]
+
+    run(scenario())
+
+
+def test_a_proposal_is_taken_back_only_before_it_is_proposed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with started(tmp_path) as (spine, _):
+            early, other = put_entry(spine, b"early"), put_entry(spine, b"other")
+            spine.driver.propose(early)
+            spine.driver.propose(other)
+            assert spine.driver.take_back(early) and not spine.driver.take_back(early)
+            await spine.elect()
+            assert not spine.driver.take_back(other)
+
+            assert spine.store.keys_total == 1
 
     run(scenario())

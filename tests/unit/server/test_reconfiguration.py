@@ -24,6 +24,7 @@ from etcdpy.base.errors import (
 from etcdpy.base.ids import compute_member_id
 from etcdpy.pb import raft_pb2
 from etcdpy.server import reconfiguration as module
+from etcdpy.server.timeouts import NeverProposed
 from etcdpy.state.members import Member
 from tests.unit.server.membership_world import WALL_SECONDS, World, learner, open_world, voter
 from tests.unit.server.spine import run, until
@@ -140,6 +141,18 @@ def test_a_change_that_never_comes_back_times_out_and_is_forgotten(tmp_path: Pat
 
             assert world.roster.find_member(2) is None and not world.reconfiguration._waiting
             assert "applied a configuration change through raft" not in world.messages
+
+    run(scenario())
+
+
+def test_a_change_that_no_leader_took_is_taken_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_world(tmp_path, [voter(1), learner(2)], timeout_seconds=0.01) as world:
+            world.applies_at_once = world.has_leader = False
+            with pytest.raises(NeverProposed):
+                await world.reconfiguration.update_member(2, ["http://m:9"])
+
+            assert world.taken_back == world.proposed and len(world.proposed) == 1
 
     run(scenario())
 

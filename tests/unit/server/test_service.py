@@ -252,6 +252,27 @@ def test_without_room_a_put_is_refused_and_the_alarm_raised_for_all(tmp_path: Pa
     run(scenario())
 
 
+def test_without_a_leader_the_alarm_waits_once_and_not_for_ever(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path, quota_bytes=1, elect=False) as desk:
+            pending, now = desk.spine.driver._pending, desk.spine.loop.time()
+            for _ in range(20):
+                assert error_of(await desk.answer(desk.put(b"a"))) is NoSpace
+            assert len(pending) == 1
+            desk.service.expire(now)
+            desk.service.expire(now + 7.0)
+            assert desk.spine.driver._pending == []
+            await asyncio.sleep(0)  # the alarm hears of it
+            desk.put(b"a")
+            await desk.spine.elect()
+            await desk.settle()
+
+            assert [alarm.alarm for alarm in desk.spine.alarms.list_alarms()] == [NOSPACE]
+            assert desk.service.proposals_pending == 0
+
+    run(scenario())
+
+
 def test_deletes_and_reads_need_no_room(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_desk(tmp_path, quota_bytes=1) as desk:

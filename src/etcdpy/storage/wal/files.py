@@ -25,10 +25,12 @@ DIRECTORY_MODE = 0o700
 # struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid; length 0 is "to the end".
 _WRITE_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 # Linux's own; Python does not have it. Arguments: descriptor, offset, bytes, flags.
-_sync_file_range = ctypes.CDLL(None).sync_file_range
+_sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _SYNC_FILE_RANGE_WRITE = 2
 _NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+# Of beginning to write: what may be missing without harm. ESPIPE: it is no file that can be written so.
+_CANNOT_BEGIN = (*_NOT_SUPPORTED, errno.ESPIPE, errno.EPERM)
 _IS_LOCKED = (errno.EAGAIN, errno.EACCES)
 
 
@@ -112,9 +114,13 @@ def write_whole(fd: int, data: bytes, offset: int) -> None:
 def start_writing(fd: int, offset: int, size_bytes: int) -> None:
     """Have the disk begin to write what was put there, without waiting, so that a sync soon after has less to wait for.
 
-    Nothing depends on it: where the system cannot do it, or the disk fails meanwhile, the sync does all and tells all.
+    Where the system cannot do it, the sync does all. A failure counts: a file system that told us of one here, and gave
+    up what it could not write, need not tell the sync of it again.
     """
-    _sync_file_range(fd, offset, size_bytes, _SYNC_FILE_RANGE_WRITE)
+    if _sync_file_range(fd, offset, size_bytes, _SYNC_FILE_RANGE_WRITE) != 0:
+        number = ctypes.get_errno()
+        if number not in _CANNOT_BEGIN:
+            raise OSError(number, os.strerror(number))
 
 
 def make_directory(path: str) -> None:

@@ -1,4 +1,4 @@
-"""What a learner, a member without a leader, and a failed one refuse; and that nothing is in the way of all the others."""
+"""What a learner, a member without a leader, and a failed one refuse; and that nothing is in the way of others."""
 
 from __future__ import annotations
 

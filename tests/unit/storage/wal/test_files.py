@@ -89,3 +89,14 @@ def test_purging_removes_the_oldest_and_stops_at_a_locked_one(tmp_path: Path) ->
     assert files.purge_files(str(tmp_path), ".wal", 3) == ["2.wal"]
     assert files.purge_files(str(tmp_path), ".wal", 3) == []
     assert (tmp_path / "0.tmp").exists()
+
+
+def test_to_begin_to_write_may_be_impossible_but_does_not_fail_in_silence(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        files.start_writing(writing, 0, 1)  # the system says that this is nothing to begin with
+    finally:
+        os.close(reading)
+        os.close(writing)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        files.start_writing(writing, 0, 1)
