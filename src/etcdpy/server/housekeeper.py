@@ -110,8 +110,7 @@ class Housekeeper:
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopped = False
         self._leaderless_since: float | None = None
-        self.leader_changes_seen = 0
-        self.leases_expired = 0
+        self.leader_changes_seen = self.leases_expired = 0
         self.watch_feed: WatchFeed | None = None  # set before anybody can watch
         self.has_leader = asyncio.Event()
         # Told of every change that was made, replayed ones too: what it did, and the member as it is now (was last).

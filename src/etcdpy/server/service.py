@@ -160,8 +160,7 @@ class Service:
         if member.committed_index - member.applied_index > UNAPPLIED_ENTRIES_MAX:
             raise RequestTooManyRequests
         if not self._quota.has_room_for(kind, request, len(body)):
-            # Without a leader, each refused request would leave an alarm behind that waits for one.
-            if member.leader_id and not self._alarms.is_raised(NOSPACE):
+            if not self._alarms.is_raised(NOSPACE):
                 self.raise_alarm(NOSPACE)
             raise NoSpace
         request_id = self._ids.next_id()

@@ -585,22 +585,6 @@ def test_a_stop_answers_all_who_wait_and_refuses_all_who_come(tmp_path: Path) ->
     run(scenario())
 
 
-def test_refused_for_want_of_space_without_a_leader_nothing_is_left_behind(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with open_desk(tmp_path, elect=False, quota_bytes=1) as desk:
-            for number in range(3):
-                assert error_of(await desk.answer(desk.put(b"%d" % number))) is NoSpace
-            last = desk.spine.member.last_index
-            await desk.spine.elect()
-            await desk.spine.wait_quiet()
-
-            # The new leader's own first entry, and no alarms.
-            assert desk.spine.member.last_index == last + 1
-            assert desk.spine.alarms.list_alarms(0) == []
-
-    run(scenario())
-
-
 def test_after_a_failure_nothing_proposed_is_ever_answered_and_the_observer_knows(tmp_path: Path) -> None:
     """Its outcome is unknown: silence is the honest answer. Who comes later is refused."""
 
