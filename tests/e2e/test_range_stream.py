@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +20,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.transport.grpc.blocking import BlockingStream
 from tests.ours import ours_binary
 from tests.reference import RunningEtcd, clean_environment, start_reference_etcd
+from tests.unit.transport import wire
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +31,10 @@ READERS: Final = 32
 # What so many stalled readers may cost: a message each, and what HTTP/2 and the sockets hold of it. Whole answers would
 # be 2 GiB.
 MEMORY_BYTES_MAX: Final = READERS * 3 * 1024 * 1024
+# Half-read streams of one connection, each of which would have a message of 256 KiB in memory; and what the 32 MiB that
+# may be queued for a connection cost, all told.
+STREAMS: Final = 1000
+CONNECTION_BYTES_MAX: Final = 96 * 1024 * 1024
 REQUEST: Final = pb.RangeRequest(key=b"k", range_end=b"l").SerializeToString()
 
 
@@ -44,6 +51,11 @@ def resident_bytes(pid: int) -> int:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
+
+
+def address_of(server: RunningEtcd) -> tuple[str, int]:
+    host, port = server.endpoint.rsplit(":", 1)
+    return host, int(port)
 
 
 def read_to_the_end(stream: BlockingStream) -> pb.RangeResponse:
@@ -92,6 +104,28 @@ def test_readers_who_stall_cost_a_message_each(server: RunningEtcd) -> None:
         # The one who goes on gets the rest of it.
         rest = read_to_the_end(streams[0])
         assert rest.count == VALUES and 0 < len(rest.kvs) < VALUES
+
+
+def test_streams_of_one_connection_that_stall_cost_what_a_connection_may(server: RunningEtcd) -> None:
+    no_window = wire.frame(wire.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
+    block, body = wire.request_fields(PATH), wire.message(REQUEST)
+    with Client([server.endpoint]) as client, socket.create_connection(address_of(server)) as stalled:
+        client.maintenance.status()
+        before = resident_bytes(server.pid)
+        stalled.sendall(wire.PREFACE + no_window)
+        for stream_id in range(1, 2 * STREAMS, 2):
+            stalled.sendall(wire.headers(stream_id, block) + wire.data(stream_id, body))
+        stalled.sendall(wire.frame(wire.PING, 0, 0, b"ping-pong"[:8]))
+        stalled.settimeout(30)
+        got = b""
+        while b"ping-pon" not in got:
+            got += stalled.recv(65536)
+        for _ in range(200):  # turns of the loop in which they could go on
+            client.maintenance.status()
+        grown = resident_bytes(server.pid) - before
+
+        assert grown < CONNECTION_BYTES_MAX, f"{grown / 1e6:.0f} MB for {STREAMS} streams"
+        assert sum(len(part.kvs) for part in client.kv.get_stream(b"k", limit=8, prefix=True)) == 8  # others are served
 
 
 def test_compaction_reaches_a_reader_who_is_too_slow(server: RunningEtcd) -> None:

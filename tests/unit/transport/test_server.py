@@ -25,6 +25,8 @@ from etcdpy.transport.mux import Mux
 from tests.unit.transport import wire
 from tests.unit.transport.echo_server import LARGE_BYTES, RunningServer, http_app, methods, running_server
 
+PROTOCOL_ERROR = (1).to_bytes(4, "big")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
@@ -405,12 +407,12 @@ def listening_at(path: Path) -> Iterator[None]:
         thread.join()
 
 
-def ask_by_socket(path: Path, block: bytes) -> wire.Frame:
-    """Send a request with this header block; return the first frame of the stream."""
+def ask_by_socket(path: Path, block: bytes, rest: bytes = wire.data(1, wire.message(b"x"))) -> wire.Frame:
+    """Send a request with this header block, and what follows; return the first frame of the stream."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.connect(str(path))
         sock.sendall(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0))
-        sock.sendall(wire.headers(1, block) + wire.data(1, wire.message(b"x")))
+        sock.sendall(wire.headers(1, block) + rest)
         sock.settimeout(10)
         got = b""
         while True:
@@ -434,8 +436,23 @@ def test_what_requests_by_socket_may_say(tmp_path: Path) -> None:
             start + path + authority + kind + wire.field(b"x", b"a\r\nb"),
             start + path + authority + kind + wire.field(b"X", b"a"),
             start + path + authority + kind + wire.field(b"a b", b"a"),
+            start + path + authority + kind + wire.field(b"", b"a"),
+            start + path + path + authority + kind,
+            start + start + path + authority + kind,
+            start + path + authority + wire.field(b":unknown", b"a") + kind,
+            start + path + authority + wire.field(b":status", b"200") + kind,
+            start + authority + kind + path,
         ):
-            assert ask_by_socket(tmp_path / "sock", bad)[0] == wire.RST_STREAM
+            got = ask_by_socket(tmp_path / "sock", bad)
+            assert (got[0], got[3]) == (wire.RST_STREAM, PROTOCOL_ERROR)
+        good, trailers = start + path + authority + kind, wire.field(b"a", b"b")
+        for rest, answer in (
+            (wire.data(1, wire.message(b"x"), end=False) + wire.headers(1, trailers, end=True), wire.HEADERS),
+            (wire.headers(1, trailers), wire.RST_STREAM),  # trailers that do not end it
+            (wire.headers(1, path, end=True), wire.RST_STREAM),
+            (wire.headers(1, wire.field(b"A", b"b"), end=True), wire.RST_STREAM),
+        ):
+            assert ask_by_socket(tmp_path / "sock", good, rest)[0] == answer
 
 
 def check_refused(loop: asyncio.AbstractEventLoop, path: Path) -> None:

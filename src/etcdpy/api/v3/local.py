@@ -127,6 +127,15 @@ class LocalCall:
     def peer(self) -> str:
         return self._origin.peer
 
+    @property
+    def connection(self) -> object:
+        return self
+
+    @property
+    def is_crowded(self) -> bool:
+        """There is no connection; a stream's own high mark is all."""
+        return False
+
     def peer_common_name(self) -> bytes | None:
         """None: a certificate's name is not taken over from a gateway (CVE-2018-16886)."""
         return None

@@ -9,6 +9,8 @@ Rules
   * What needs the whole range at hand is refused: an order of its own, and filters by revision.
   * The header's revision is the one at which the stream began; everything is read at it, whatever is written meanwhile.
   * Whoever may no longer read since permissions changed gets no further message.
+  * While too much waits on a connection, its streams make nothing more, and then one after the other: a connection has
+    thousands of streams, each with a message in memory.
   * Clients that ask for a leader (metadata `hasleader: true`) are told when there is none, also in the middle.
 
 Source: etcdserverpb.KV of 3.7, which has no path for it in the JSON gateway.
@@ -34,6 +36,8 @@ from etcdpy.transport.grpc.call import Call, StreamHandler
 
 SORT_TEXT: Final = "RangeStream does not support custom sort orders"
 FILTER_TEXT: Final = "RangeStream does not support revision filters"
+# How often the first of a connection's waiting streams looks whether its client has taken something.
+CROWDED_SECONDS: Final = 0.01
 _RANGE_RESPONSE_TAG: Final = b"\x0a"
 
 
@@ -41,6 +45,14 @@ class Reader(Protocol):
     """The service."""
 
     async def wait_linearizable(self) -> object: ...
+
+
+class Turn:
+    """Whose turn it is among the streams of one connection."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()  # fair: who came first goes first
+        self.users = 0
 
 
 class RangeStreamApi:
@@ -61,6 +73,7 @@ class RangeStreamApi:
         self._header = header
         self._permission = permission
         self._has_leader = has_leader
+        self._turns: dict[object, Turn] = {}  # by connection; Invariant: each has users
         self._open = server_stream(tasks, RangeRequest.FromString, self._send)
 
     def open(self, call: Call) -> StreamHandler:
@@ -74,15 +87,29 @@ class RangeStreamApi:
             await self._reader.wait_linearizable()
         auth_revision = self._permission.check_range(call, request.key, request.range_end)
         steps = chunk_steps(self._store, request)
+        turn = self._turns.setdefault(call.connection, Turn())
+        turn.users += 1
         try:
-            while (chunk := self._next_message(steps)) is not None:
-                if chunk:
-                    await waiting.write(chunk)
+            while await self._queue_next(waiting, steps, turn):
+                await waiting.wait_room()
                 await asyncio.sleep(0)  # others have their turn between any two chunks
                 self._check_leader(call)
                 self._permission.check_unchanged(auth_revision)
         finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[call.connection]
             steps.close()
+
+    async def _queue_next(self, waiting: WaitingCall, steps: ChunkSteps, turn: Turn) -> bool:
+        """Make and send the next message once the connection has room; return whether there was one."""
+        async with turn.lock:
+            while waiting.call.is_crowded:
+                await asyncio.sleep(CROWDED_SECONDS)
+            message = self._next_message(steps)
+            if message:
+                waiting.queue(message)
+            return message is not None
 
     def _next_message(self, steps: ChunkSteps) -> bytes | None:
         """Return the next message, b"" where there is none yet, None behind the last."""

@@ -41,8 +41,16 @@ class WaitingCall:
 
     async def write(self, message: bytes) -> None:
         """Send one message, and wait while the client takes no more."""
+        self.queue(message)
+        await self.wait_room()
+
+    def queue(self, message: bytes) -> None:
+        """Send one message; `wait_room` comes before the next."""
         if not self.call.write(message):
             self._has_room.clear()
+
+    async def wait_room(self) -> None:
+        """Wait while the client takes no more."""
         await self._has_room.wait()
 
     async def _run(self, request: Any) -> None:

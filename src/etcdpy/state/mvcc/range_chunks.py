@@ -8,7 +8,7 @@ the next one is made: a slow reader costs one chunk, however long he takes.
 
 Rules
   * All is read at the revision at which it began; compaction past it ends the stream with Compacted.
-  * A chunk is at least one KeyValue, and not more than CHUNK_BYTES and what GROUP_RECORDS_MAX records hold beyond that.
+  * A chunk is at least one KeyValue, and not more than CHUNK_BYTES and one beyond that.
   * What is sorted or filtered needs the whole range at hand: such requests have no chunks (api.v3.range_stream).
 
 Upstream: EtcdServer.rangeStream, of 3.7.
@@ -35,8 +35,8 @@ ChunkSteps = Generator[bytes | None, None, Answer]
 CHUNK_BYTES: Final = 256 * 1024
 # Keys that one step looks at, about 1 ms of work; also the KeyValues of a chunk at most.
 STEP_KEYS: Final = 1000
-# How many records are read before their sizes are looked at again. Values end at --max-request-bytes, 1.5 MiB, so a
-# run of large ones behind small ones makes a chunk of 24 MiB at most.
+# How many records are read before their sizes are looked at. Of a run of large values behind small ones some are read
+# in vain: they come in the next chunk.
 GROUP_RECORDS_MAX: Final = 16
 
 
@@ -68,7 +68,8 @@ def _kv_steps(
             if limit and sent == limit:
                 return chunk, sent, True
             if chunk:
-                yield chunk
+                taken_out, chunk = [chunk], b""
+                yield taken_out.pop()  # whoever takes it has it alone: while he waits nothing of it is kept here
             store.check_not_compacted(revision)
             wanted = min(len(found), at + limit - sent) if limit else len(found)
             chunk, taken = _read_chunk(store, found[at:wanted], keys_only=request.keys_only)
@@ -94,8 +95,10 @@ def _read_chunk(store: Store, records: list[bytes], *, keys_only: bool) -> tuple
     kvs: list[bytes] = []
     size, group = 0, 1
     while len(kvs) < len(records) and size < CHUNK_BYTES:
-        read = read_records(store, records[len(kvs) : len(kvs) + group])
-        kvs += [without_value(kv) for kv in read] if keys_only else read
-        size += sum(map(len, read))
+        for kv in read_records(store, records[len(kvs) : len(kvs) + group]):
+            if size >= CHUNK_BYTES:
+                break
+            kvs.append(without_value(kv) if keys_only else kv)
+            size += len(kv)
         group = min(2 * group, GROUP_RECORDS_MAX)
     return join_kvs(kvs), len(kvs)

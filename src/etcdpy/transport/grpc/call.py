@@ -35,6 +35,14 @@ class Call(Protocol):
         """The client's address, `ip:port` or a socket's path."""
 
     @property
+    def connection(self) -> object:
+        """What the calls of one connection have in common, and no others."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """More waits on the connection than its client may leave there: make no further answers for it now."""
+
+    @property
     def deadline(self) -> float | None:
         """The loop time at which the client's patience ends."""
 

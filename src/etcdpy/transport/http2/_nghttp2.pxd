@@ -69,7 +69,9 @@ cdef class Stream:
     cdef bytes content_type                # None: exactly application/grpc
     cdef list header_list
     cdef size_t header_bytes
-    cdef bint is_post, is_grpc, bad_timeout, bad_header
+    cdef bint is_post, is_grpc, bad_timeout
+    cdef bint bad_header                   # on sockets: fields that no request has; the stream is reset
+    cdef int fields_seen                   # on sockets: FIELD_... bits
     cdef readonly bint plain               # no gRPC: bytes go in and out as they are; Invariant: plain => streaming
     cdef double deadline_at                # 0: none
     cdef double begun_at                   # 0: nobody asks how long it takes

@@ -4,6 +4,14 @@ cdef uint32_t CONNECTION_LOST_ERROR = 0xFF
 CONNECTION_LOST = CONNECTION_LOST_ERROR
 # GOAWAY(last stream 2^31 - 1, ENHANCE_YOUR_CALM), for when nghttp2 cannot say it any more.
 cdef bytes GOAWAY_CALM = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff\x00\x00\x00\x0b"
+# Stream.fields_seen, on sockets.
+cdef enum:
+    FIELD_UNKNOWN = 0
+    FIELD_METHOD = 1
+    FIELD_PATH = 2
+    FIELD_SCHEME = 4
+    FIELD_AUTHORITY = 8
+    FIELD_REGULAR = 16
 cdef int ERR_BAD_CLIENT_MAGIC = -903
 cdef nghttp2_session_callbacks *CALLBACKS
 cdef nghttp2_option *SERVER_OPTION
@@ -51,8 +59,9 @@ cdef int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_
         # nghttp2 announces this limit but does not enforce it. RST_STREAM, and the HPACK state stays right.
         session.glitch(50)
         return ERR_TEMPORAL_CALLBACK_FAILURE
-    if session.is_socket and not is_field_valid(name, name_size, value, value_size):
-        return ERR_TEMPORAL_CALLBACK_FAILURE
+    if session.is_socket and not is_field_valid(call, <int>frame.headers.cat == HCAT_REQUEST, name, name_size, value, value_size):
+        bad_fields(session, call)
+        return 0
     if session.endpoint.server:
         # No gRPC request has trailers; what somebody sends as such means nothing.
         if <int>frame.headers.cat == HCAT_REQUEST:
@@ -62,8 +71,43 @@ cdef int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_
     return 0
 
 
-cdef bint is_field_valid(const uint8_t *name, size_t name_size, const uint8_t *value, size_t value_size) noexcept:
-    return nghttp2_check_header_name(name, name_size) and nghttp2_check_header_value(value, value_size)
+cdef bint is_field_valid(Stream call, bint is_request, const uint8_t *name, size_t name_size,
+                         const uint8_t *value, size_t value_size) noexcept:
+    """Names and values, and RFC 9113's rules for those with a colon: known ones, once each, before the others."""
+    cdef int kind
+    if not nghttp2_check_header_name(name, name_size) or not nghttp2_check_header_value(value, value_size):
+        return False
+    kind = field_kind(name, name_size)
+    if kind == FIELD_REGULAR:
+        call.fields_seen |= FIELD_REGULAR
+        return True
+    if kind == FIELD_UNKNOWN or not is_request or call.fields_seen & (kind | FIELD_REGULAR):
+        return False
+    call.fields_seen |= kind
+    return True
+
+
+cdef int field_kind(const uint8_t *name, size_t size) noexcept:
+    if name[0] != c':':
+        return FIELD_REGULAR
+    if size == 7 and same(name, b":method", 7):
+        return FIELD_METHOD
+    if size == 5 and same(name, b":path", 5):
+        return FIELD_PATH
+    if size == 7 and same(name, b":scheme", 7):
+        return FIELD_SCHEME
+    if size == 10 and same(name, b":authority", 10):
+        return FIELD_AUTHORITY
+    return FIELD_UNKNOWN
+
+
+cdef void bad_fields(Session session, Stream call) noexcept:
+    """End a stream as nghttp2 does it on ports."""
+    if call.bad_header:
+        return
+    call.bad_header = True
+    call.ignoring = True
+    nghttp2_submit_rst_stream(session.h2, 0, call.id, PROTOCOL_ERROR)
 
 
 cdef inline bint same(const uint8_t *data, const char *text, size_t size) noexcept:
@@ -247,6 +291,8 @@ cdef void message_frame(Session session, const nghttp2_frame *frame) noexcept:
     if frame.hd.type == HEADERS and <int>frame.headers.cat == HCAT_REQUEST and session.endpoint.server:
         request_head(session, call)
     if not ended:
+        if frame.hd.type == HEADERS and <int>frame.headers.cat != HCAT_REQUEST and session.is_socket:
+            bad_fields(session, call)  # trailers end a stream
         return
     call.remote_ended = True
     if call.ignoring:
@@ -264,6 +310,9 @@ cdef void request_head(Session session, Stream call) noexcept:
     """All header fields of a request are here: is it gRPC, which method, by when?"""
     if call.header_list is not None and call.header_bytes <= KEPT_FIELDS_BYTES_MAX:
         session.last_fields = call.header_list
+    if call.bad_header:
+        call.closed = True
+        return
     if not call.is_grpc and session.bridge is not None and call.path is not None:
         call.plain = True
         call.streaming = True

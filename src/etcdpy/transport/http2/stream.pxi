@@ -22,6 +22,16 @@ cdef class Stream:
         return self.session.peer
 
     @property
+    def connection(self):
+        """The session: calls of one connection have it in common."""
+        return self.session
+
+    @property
+    def is_crowded(self):
+        """More waits for the client on this connection than may: no further answer should be made for it now."""
+        return self.session.queued_bytes > self.session.endpoint.queued_bytes_max
+
+    @property
     def deadline(self):
         return self.deadline_at if self.deadline_at else None
 

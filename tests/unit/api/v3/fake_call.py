@@ -13,6 +13,8 @@ class FakeCall:
         self.peer = "127.0.0.1:1"
         self.deadline: float | None = None
         self.closed = False
+        self.connection: object = self
+        self.is_crowded = False
         self.room = room
         self.written: list[bytes] = []
         self.status: tuple[int, str] | None = None

@@ -99,6 +99,38 @@ def test_a_reader_who_takes_nothing_costs_one_message(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_on_a_crowded_connection_nothing_is_made(tmp_path: Path) -> None:
+    """Each of its thousands of streams would cost a message."""
+
+    async def scenario() -> None:
+        async with open_node(tmp_path) as (node, api):
+            await fill(node)
+            first, second, elsewhere = FakeCall(room=1), FakeCall(room=1), FakeCall(room=1)
+            second.connection = first.connection
+            first.is_crowded = second.is_crowded = True
+            handlers = [begin(api, call, ALL) for call in (first, second, elsewhere)]
+            await until(lambda: len(elsewhere.written) == 1)
+            await node.service.wait_linearizable()
+            assert not first.written and not second.written
+
+            first.is_crowded = False
+            await until(lambda: len(first.written) == 1)  # it was its turn first
+            await node.service.wait_linearizable()
+            assert not second.written
+            second.is_crowded = False
+            await until(lambda: len(second.written) == 1)
+
+            handlers[0].on_close(8)  # in the middle: the others go on
+            first.closed = True
+            for call, handler in ((second, handlers[1]), (elsewhere, handlers[2])):
+                call.room = 100
+                handler.on_drain()
+                await until(lambda call=call: call.status is not None)  # type: ignore[misc]
+            assert second.status == elsewhere.status == (0, "")
+
+    run(scenario())
+
+
 def test_compaction_ends_a_stream_that_is_behind_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_node(tmp_path) as (node, api):

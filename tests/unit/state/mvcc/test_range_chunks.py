@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,22 @@ def test_it_counts_as_one_range(tmp_path: Path) -> None:
         before = store.counters.ranges
         stream(store, RangeRequest(key=b"k", range_end=b"l"))
         assert store.counters.ranges == before + 1
+
+
+def test_a_large_value_behind_small_ones_adds_no_second(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for number in range(40):
+            put(store, b"a%02d" % number, b"x" * (CHUNK_BYTES if number > 14 else 1))
+        chunks, _ = stream(store, RangeRequest(key=b"a", range_end=b"b"))
+
+        assert max(map(len, chunks)) < 2 * CHUNK_BYTES + 2000
+
+
+def test_while_its_reader_waits_nothing_of_a_chunk_is_kept(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for number in range(8):
+            put(store, b"a%02d" % number, b"x" * CHUNK_BYTES)
+        steps = chunk_steps(store, RangeRequest(key=b"a", range_end=b"b"))
+        chunk = next(steps)
+
+        assert chunk is not None and sys.getrefcount(chunk) == 2  # ours, and the question's
