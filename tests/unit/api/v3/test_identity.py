@@ -17,6 +17,9 @@ from tests.unit.api.v3.unary_call import UnaryCall
 
 
 class CallWith(UnaryCall):
+    connection: object = None
+    is_crowded = False
+
     def __init__(self, **metadata: bytes) -> None:
         super().__init__(b"")
         self._metadata = {name.replace("_", "-").encode(): value for name, value in metadata.items()}

@@ -26,6 +26,9 @@ Response = TypeVar("Response", bound=Message)
 class UnaryCall:
     """Notes its one answer, and that there is only one."""
 
+    connection: object = None
+    is_crowded = False
+
     def __init__(self, message: bytes) -> None:
         self.user: object = None
         self.path = b"/etcdserverpb.KV/Put"
