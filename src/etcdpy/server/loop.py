@@ -280,7 +280,7 @@ class MemberLoop:
             step()
         except Exception as error:  # a broken disk or our own bug: the member ends, see the module's text
             self.fail(error)
-        except BaseException as error:
+        except (KeyboardInterrupt, SystemExit) as error:
             # Somebody interrupts the process in the middle of a turn: what it had begun to apply would be left out.
             self.fail(error)
             raise

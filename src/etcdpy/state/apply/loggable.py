@@ -9,6 +9,7 @@ Upstream: api/etcdserverpb/raft_internal_stringer.go; the form is that of Go's c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -72,9 +73,9 @@ def describe_txn(txn: TxnPlan | TxnRequest) -> str:
 def _describe_plan(plan: TxnPlan, level: int) -> str:
     if level == TXN_LEVELS_MAX:
         return "..."
-    compares = " ".join(map(compact_text, plan.compares))
-    success = " ".join(_describe_op(op, level) for op in plan.success)
-    failure = " ".join(_describe_op(op, level) for op in plan.failure)
+    compares = _join(" ", map(compact_text, plan.compares))
+    success = _join(" ", (_describe_op(op, level) for op in plan.success))
+    failure = _join(" ", (_describe_op(op, level) for op in plan.failure))
     return f"compare:<{compares}> success:<{success}> failure:<{failure}>"
 
 
@@ -91,18 +92,32 @@ def _describe_op(op: Op, level: int) -> str:
 
 def compact_text(message: Message) -> str:
     """Return a message in one line; secrets are left out, of values only the size is told."""
-    parts: list[str] = []
+    return _join("", _fields(message))
+
+
+def _fields(message: Message) -> Iterator[str]:
     for field, value in message.ListFields():
         if field.name in _SECRETS:
             continue
         if field.name in _SIZED:
             if value:
-                parts.append(f"{field.name}_size:{len(value)} ")
+                yield f"{field.name}_size:{len(value)} "
         elif field.is_repeated:
-            parts += [_field(field, item) for item in value]
+            yield from (_field(field, item) for item in value)
         else:
-            parts.append(_field(field, value))
-    return "".join(parts)
+            yield _field(field, value)
+
+
+def _join(separator: str, parts: Iterable[str]) -> str:
+    """Join as many parts as a text may have: what nobody reads need not be made, while everybody waits."""
+    kept: list[str] = []
+    left = TEXT_CHARACTERS_MAX
+    for part in parts:
+        kept.append(part)
+        left -= len(part) + len(separator)
+        if left < 0:
+            break
+    return separator.join(kept)
 
 
 def _field(field: Any, value: Any) -> str:

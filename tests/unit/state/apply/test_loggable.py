@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from etcdpy.pb import etcdserver_pb2, raft_internal_pb2
@@ -14,7 +16,8 @@ from etcdpy.state.apply.loggable import (
     describe_request,
     describe_txn,
 )
-from etcdpy.state.mvcc.txn_plan import read_all
+from etcdpy.state.mvcc import txn_plan
+from etcdpy.state.mvcc.txn_plan import Op, TxnPlan, read_all
 
 HEADER = raft_internal_pb2.RequestHeader(ID=7)
 
@@ -113,3 +116,27 @@ def test_what_is_long_or_deep_is_cut() -> None:
 
 def test_numbers_that_have_no_name_stay_numbers() -> None:
     assert compact_text(pb.RangeRequest(key=b"a", sort_order=9)) == 'key:"a" sort_order:9 '  # type: ignore[arg-type]
+
+
+class Ops(list[Op]):
+    """Operations that count how many of them were looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Op]:
+        for op in super().__iter__():
+            self.looks += 1
+            yield op
+
+
+def test_of_a_large_transaction_no_more_is_made_than_is_shown() -> None:
+    """A client may have each of its requests fail, and everybody waits while the text is made."""
+    ops = Ops(Op(txn_plan.PUT, pb.PutRequest(key=b"\x01" * 11_000)) for _ in range(100))
+    plan = TxnPlan([], ops, [])
+    ops.looks = 0
+    text = describe_txn(plan)
+
+    assert len(text) == TEXT_CHARACTERS_MAX + 3 and text.endswith("...")
+    assert ops.looks == 1
+    many = pb.LeaseCheckpointRequest(checkpoints=[pb.LeaseCheckpoint(ID=number) for number in range(100_000)])
+    assert len(compact_text(many)) < TEXT_CHARACTERS_MAX + 100
