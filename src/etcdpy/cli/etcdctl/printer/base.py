@@ -6,6 +6,7 @@ Output is bytes: keys and values are printed as they are.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, NoReturn
 
 from etcdpy.cli.etcdctl.exits import BAD_FEATURE, Exit
@@ -170,3 +171,65 @@ class Printer:
 def health_error_line(found: EndpointHealth) -> str:
     """Return what the simple format says about an endpoint that is not healthy."""
     return f"{found.endpoint} is unhealthy: failed to commit proposal: {found.error}\n"
+
+
+class MessagePrinter(Printer, ABC):
+    """A format that has one form for every message; what Go's client shows otherwise its subclasses override."""
+
+    @abstractmethod
+    def _message(self, response: Message) -> None:
+        """Print a message."""
+
+    def get(self, response: rpc.RangeResponse) -> None:
+        self._message(response)
+
+    def put(self, response: rpc.PutResponse) -> None:
+        self._message(response)
+
+    def delete(self, response: rpc.DeleteRangeResponse) -> None:
+        self._message(response)
+
+    def txn(self, response: rpc.TxnResponse) -> None:
+        self._message(response)
+
+    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
+        self._message(response)
+
+    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
+        self._message(response)
+
+    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
+        self._message(response)
+
+    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
+        self._message(response)
+
+    def alarms(self, response: rpc.AlarmResponse) -> None:
+        self._message(response)
+
+    def lease_revoke(self, lease_id: int, response: rpc.LeaseRevokeResponse) -> None:
+        self._message(response)
+
+    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
+        self._message(response)
+
+    def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
+        self._message(response)
+
+    def auth_change(self, text: str, response: Message) -> None:
+        self._message(response)
+
+    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
+        self._message(response)
+
+    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
+        self._message(response)
+
+    def user_list(self, response: rpc.AuthUserListResponse) -> None:
+        self._message(response)
+
+    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
+        self._message(response)
+
+    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
+        self._message(response)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import Message
 
 from etcdpy.cli.etcdctl.go_text import format_duration, json_string
-from etcdpy.cli.etcdctl.printer.base import EndpointHash, EndpointHealth, EndpointStatus, Printer, SnapshotStatus
+from etcdpy.cli.etcdctl.printer.base import EndpointHash, EndpointHealth, EndpointStatus, MessagePrinter, SnapshotStatus
 
 if TYPE_CHECKING:
     from etcdpy.pb import rpc_pb2 as rpc
@@ -95,67 +95,13 @@ def json_members(**members: str) -> str:
     return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
 
 
-class JsonPrinter(Printer):
+class JsonPrinter(MessagePrinter):
     """See the module."""
 
     name = "json"
 
     def _message(self, response: Message) -> None:
         self.line(json_message(response))
-
-    def get(self, response: rpc.RangeResponse) -> None:
-        self._message(response)
-
-    def put(self, response: rpc.PutResponse) -> None:
-        self._message(response)
-
-    def delete(self, response: rpc.DeleteRangeResponse) -> None:
-        self._message(response)
-
-    def txn(self, response: rpc.TxnResponse) -> None:
-        self._message(response)
-
-    def member_add(self, name: str, peer_urls: str, response: rpc.MemberAddResponse) -> None:
-        self._message(response)
-
-    def member_remove(self, member_id: int, response: rpc.MemberRemoveResponse) -> None:
-        self._message(response)
-
-    def member_update(self, member_id: int, response: rpc.MemberUpdateResponse) -> None:
-        self._message(response)
-
-    def member_promote(self, member_id: int, response: rpc.MemberPromoteResponse) -> None:
-        self._message(response)
-
-    def alarms(self, response: rpc.AlarmResponse) -> None:
-        self._message(response)
-
-    def lease_revoke(self, lease_id: int, response: rpc.LeaseRevokeResponse) -> None:
-        self._message(response)
-
-    def downgrade(self, verb: str, response: rpc.DowngradeResponse) -> None:
-        self._message(response)
-
-    def move_leader(self, leader: int, target: int, response: rpc.MoveLeaderResponse) -> None:
-        self._message(response)
-
-    def auth_change(self, text: str, response: Message) -> None:
-        self._message(response)
-
-    def auth_status(self, response: rpc.AuthStatusResponse) -> None:
-        self._message(response)
-
-    def user_get(self, name: str, response: rpc.AuthUserGetResponse) -> None:
-        self._message(response)
-
-    def user_list(self, response: rpc.AuthUserListResponse) -> None:
-        self._message(response)
-
-    def role_get(self, name: str, response: rpc.AuthRoleGetResponse) -> None:
-        self._message(response)
-
-    def role_list(self, response: rpc.AuthRoleListResponse) -> None:
-        self._message(response)
 
     def watch(self, response: rpc.WatchResponse) -> None:
         self.line(
