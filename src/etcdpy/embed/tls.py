@@ -9,6 +9,7 @@ Whoever has certificates and http URLs is told that the certificates are not use
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -127,7 +128,8 @@ def describe(settings: TlsSettings) -> str:
 
 
 def _of_clients(config: Config, log: logging.Logger) -> TlsSettings:
-    settings = TlsSettings(
+    settings = dataclasses.replace(
+        _protocol(config),
         cert_file=config.cert_file,
         key_file=config.key_file,
         client_cert_file=config.client_cert_file,
@@ -136,20 +138,13 @@ def _of_clients(config: Config, log: logging.Logger) -> TlsSettings:
         client_cert_auth=config.client_cert_auth,
         crl_file=config.client_crl_file,
         allowed_hostname=config.client_cert_allowed_hostname,
-        cipher_suites=config.cipher_suites,
-        min_version=config.tls_min_version or TlsSettings().min_version,
-        max_version=config.tls_max_version,
     )
-    if not config.auto_tls:
-        return settings
-    if not settings.is_empty:
-        log_warn(log, "ignoring client auto TLS since certs given")
-        return settings
-    return _self_signed(config, "client", config.listen_client_urls, log)
+    return _or_self_signed(settings, config, "client", config.listen_client_urls, log) if config.auto_tls else settings
 
 
 def _of_peers(config: Config, log: logging.Logger) -> TlsSettings:
-    settings = TlsSettings(
+    settings = dataclasses.replace(
+        _protocol(config),
         cert_file=config.peer_cert_file,
         key_file=config.peer_key_file,
         client_cert_file=config.peer_client_cert_file,
@@ -160,20 +155,26 @@ def _of_peers(config: Config, log: logging.Logger) -> TlsSettings:
         allowed_cn=config.peer_cert_allowed_cn,
         allowed_hostname=config.peer_cert_allowed_hostname,
         skip_client_san_verification=config.peer_skip_client_san_verification,
+    )
+    return _or_self_signed(settings, config, "peer", config.listen_peer_urls, log) if config.peer_auto_tls else settings
+
+
+def _protocol(config: Config) -> TlsSettings:
+    """Return what both sides have in common: the suites and versions."""
+    return TlsSettings(
         cipher_suites=config.cipher_suites,
         min_version=config.tls_min_version or TlsSettings().min_version,
         max_version=config.tls_max_version,
     )
-    if not config.peer_auto_tls:
-        return settings
+
+
+def _or_self_signed(
+    settings: TlsSettings, config: Config, name: str, urls: Sequence[str], log: logging.Logger
+) -> TlsSettings:
+    """Return the settings, or without certificates those of self-signed ones: of other flags nothing counts then."""
     if not settings.is_empty:
-        log_warn(log, "ignoring peer auto TLS since certs given")
+        log_warn(log, f"ignoring {name} auto TLS since certs given")
         return settings
-    return _self_signed(config, "peer", config.listen_peer_urls, log)
-
-
-def _self_signed(config: Config, name: str, urls: Sequence[str], log: logging.Logger) -> TlsSettings:
-    """As in etcd, nothing but the versions and suites of TLS is left of what other flags say."""
     folder = Path(config.data_path) / FIXTURES / name
     cert, key = ensure_self_signed(
         folder,
@@ -182,14 +183,7 @@ def _self_signed(config: Config, name: str, urls: Sequence[str], log: logging.Lo
         is_for_peers=name == "peer",
         log=log,
     )
-    return TlsSettings(
-        cert_file=cert,
-        key_file=key,
-        cipher_suites=config.cipher_suites,
-        min_version=config.tls_min_version or TlsSettings().min_version,
-        max_version=config.tls_max_version,
-        is_self_signed=True,
-    )
+    return dataclasses.replace(_protocol(config), cert_file=cert, key_file=key, is_self_signed=True)
 
 
 def _has_tls(urls: Sequence[str]) -> bool:

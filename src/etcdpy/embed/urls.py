@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from etcdpy.base.socket_name import certificate_name
+
 SCHEMES: Final = ("http", "https", "unix", "unixs")
 SOCKET_SCHEMES: Final = ("unix", "unixs")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -50,7 +52,7 @@ class Url(NamedTuple):
     def hostname(self) -> str:
         """The host, or the name that the certificate of a socket bears: its file's, without what follows a colon."""
         if self.is_socket:
-            return self.address.rpartition("/")[2].partition(":")[0]
+            return certificate_name(self.address)
         return split_host_port(self.host)[0]
 
     @property

@@ -21,6 +21,7 @@ from etcdpy.base.errors import (
     UNKNOWN,
     EtcdError,
 )
+from etcdpy.base.socket_name import certificate_name
 from etcdpy.transport.http2 import _nghttp2 as h2
 
 Metadata = Sequence[tuple[bytes, bytes]]
@@ -70,7 +71,7 @@ class Address:
     @property
     def server_name(self) -> str:
         """The name that the server's certificate must bear; of a socket its file's, up to a colon (as in Go)."""
-        return self.unix_path.rpartition("/")[2].partition(":")[0] if self.unix_path else self.host
+        return certificate_name(self.unix_path) if self.unix_path else self.host
 
     @property
     def authority(self) -> bytes:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
+from etcdpy.base.socket_name import certificate_name
 from etcdpy.transport.tls.connection import TlsConnection
 from etcdpy.transport.tls.credentials import Credentials
 from etcdpy.transport.tls.reasons import handshake_reason
@@ -40,7 +41,7 @@ class TlsClient:
 
     async def connect_unix(self, path: str, factory: Callable[[], ProtocolT]) -> ProtocolT:
         """The same through a socket of the file system, whose certificate bears the file's name up to a colon."""
-        name = path.rpartition("/")[2].partition(":")[0]
+        name = certificate_name(path)
         return await self._open(name, factory, lambda made: self.loop.create_unix_connection(made, path))
 
     async def _open(self, name: str, factory: Callable[[], ProtocolT], dial: _Dial) -> ProtocolT:
