@@ -209,23 +209,20 @@ class MemberLoop:
 
     def withdraw(self, request_ids: set[int]) -> set[int]:
         """Take back proposals that no leader was there to take; return whose they were."""
-        kept: list[Entry] = []
-        withdrawn: set[int] = set()
-        for entry in self._pending:
-            proposal = entry.request
-            if isinstance(proposal, Proposal) and proposal.request_id in request_ids:
-                withdrawn.add(proposal.request_id)
-            else:
-                kept.append(entry)
-        self._pending = kept
-        return withdrawn
+        taken = self._take_pending(
+            lambda entry: isinstance(entry.request, Proposal) and entry.request.request_id in request_ids
+        )
+        return {entry.request.request_id for entry in taken if isinstance(entry.request, Proposal)}
 
     def take_back(self, entry: Entry) -> bool:
         """Take back one proposal that no leader was there to take; return whether it was not too late."""
-        kept = [other for other in self._pending if other is not entry]
-        was_pending = len(kept) < len(self._pending)
-        self._pending = kept
-        return was_pending
+        return bool(self._take_pending(lambda other: other is entry))
+
+    def _take_pending(self, is_meant: Callable[[Entry], bool]) -> list[Entry]:
+        taken = [entry for entry in self._pending if is_meant(entry)]
+        if taken:
+            self._pending = [entry for entry in self._pending if not is_meant(entry)]
+        return taken
 
     def propose_as_leader(self, entry: Entry) -> None:
         """Propose what only the leader of this very term may say; when its turn comes in another one it is dropped.
@@ -320,8 +317,7 @@ class MemberLoop:
             # Last: promises have left by now, and the disk thread works while we do.
             if not self._apply_waiting():
                 break
-        if self._unsynced is not None:
-            self._sync_inline()
+        self._sync_inline()
         if self._wants_campaign and member.applied_index == member.committed_index:
             self._wants_campaign = False
             member.campaign()
@@ -336,7 +332,7 @@ class MemberLoop:
         """Do everything but apply."""
         consumer, write = self._consumer, effects.write
         assert consumer is not None
-        if self._unsynced is not None and (write is not None or effects.messages):
+        if write is not None or effects.messages:
             self._sync_inline()
         if effects.messages and not self._may_wait_for_answers(effects):
             # Before our own write: the others write at the same time.
@@ -349,8 +345,7 @@ class MemberLoop:
         if self._writes_waiting and not self._is_writing:
             self._write_waiting()
         if effects.leader_changed:
-            if self._unsynced is not None:
-                self._sync_inline()
+            self._sync_inline()
             consumer.on_leader_change(self._member.leader_id, is_self=self._member.is_leader)
             self.schedule()
         for context, index in effects.confirmed_reads:
@@ -453,7 +448,9 @@ class MemberLoop:
         self._member.persisted(write)
 
     def _sync_inline(self) -> None:
-        """Make durable what was applied already, so that it may be told."""
+        """Make durable what was applied before it was, if anything, so that it may be told."""
+        if self._unsynced is None:
+            return
         started = self._stopwatch()
         self._wal.sync(self._unsynced)
         # To begin may take long, too: where the disk's queue is full the system lets us wait already then.
@@ -524,13 +521,11 @@ class MemberLoop:
                         times.tell(entry, result, ended - began)
                     began = ended
             else:
-                if self._unsynced is not None:
-                    self._sync_inline()
+                self._sync_inline()
                 self._consumer.on_conf_change(entry)
                 if times is not None:
                     began = self._stopwatch()
-        if self._unsynced is not None:
-            self._sync_inline()
+        self._sync_inline()
         self._member.applied(apply)
         self._consumer.on_results(results)
 

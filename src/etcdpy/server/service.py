@@ -38,7 +38,7 @@ from etcdpy.server.loop import MemberLoop
 from etcdpy.server.member import Member
 from etcdpy.server.quota import Quota
 from etcdpy.server.reads import Read, ReadQueue
-from etcdpy.server.sliced_reads import SlicedReads, Steps
+from etcdpy.server.sliced_reads import SlicedReads, Steps, is_always_wanted, is_never_put_off
 from etcdpy.server.slow_reads import SlowReads
 from etcdpy.server.timeouts import NeverProposed, TimeoutReasons
 from etcdpy.state.alarm import NOSPACE, AlarmStore
@@ -133,9 +133,9 @@ class Service:
         # Called before the first answer of a turn and after the last: what was delivered then leaves, all at once.
         self.cork: Callable[[], None] = _nothing_to_send
         self.flush: Callable[[], None] = _nothing_to_send
-        self.is_wanted: Callable[[int], bool] = _is_always_wanted  # whether somebody still waits for a ticket's answer
+        self.is_wanted: Callable[[int], bool] = is_always_wanted  # whether somebody still waits for a ticket's answer
         # Whether nobody takes a read's answer now, so that it must not be made; the ticket is then forgotten.
-        self.is_put_off: Callable[[int], bool] = _is_never_put_off
+        self.is_put_off: Callable[[int], bool] = is_never_put_off
         self.observer: Observer | None = None
         self.timeout_reasons: TimeoutReasons | None = None  # with others in the cluster
         self.slow_reads: SlowReads | None = None  # None: nobody wants to know
@@ -497,14 +497,6 @@ class Service:
             else:
                 future.set_result(result)
         return True
-
-
-def _is_always_wanted(ticket: int) -> bool:
-    return True
-
-
-def _is_never_put_off(ticket: int) -> bool:
-    return False
 
 
 def _nothing_to_send() -> None:

@@ -21,11 +21,11 @@ Steps = Generator[None, None, Answer]
 READS_AT_ONCE_MAX: Final = 4
 
 
-def _is_always_wanted(ticket: int) -> bool:
+def is_always_wanted(ticket: int) -> bool:
     return True
 
 
-def _is_never_put_off(ticket: int) -> bool:
+def is_never_put_off(ticket: int) -> bool:
     return False
 
 
@@ -36,8 +36,8 @@ class SlicedReads:
         self,
         call_soon: Callable[[Callable[[], None]], object],
         deliver: Callable[[int, Result], None],
-        is_wanted: Callable[[int], bool] = _is_always_wanted,
-        is_put_off: Callable[[int], bool] = _is_never_put_off,
+        is_wanted: Callable[[int], bool] = is_always_wanted,
+        is_put_off: Callable[[int], bool] = is_never_put_off,
     ) -> None:
         """`is_put_off` is asked of those that had to wait; a ticket of which it says so is forgotten."""
         self._call_soon = call_soon
