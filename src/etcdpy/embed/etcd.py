@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from etcdpy.api.gateway.mount import SOCKET_PREFIXES, gateway_routes
 from etcdpy.api.ops.app import build_metrics_app, build_ops_app
 from etcdpy.api.ops.peer import build_peer_app
-from etcdpy.base.errors import UNAVAILABLE, EtcdError, Stopped
+from etcdpy.base.errors import EtcdError, Stopped
 from etcdpy.base.ids import format_id
 from etcdpy.base.invariant import InvariantError, StorageError
 from etcdpy.base.log import log_info, log_warn
@@ -32,13 +32,14 @@ from etcdpy.embed.bootstrap import decide_identity
 from etcdpy.embed.config import Config
 from etcdpy.embed.errors import MemberRemoved
 from etcdpy.embed.grpc_methods import GrpcApi, build_grpc_api
+from etcdpy.embed.memory_lock import lock_memory
 from etcdpy.embed.node import Node, build_node
 from etcdpy.embed.ops import NodeOps
 from etcdpy.embed.tls import MemberTls
 from etcdpy.embed.urls import parse_url
 from etcdpy.server.loop import MemberLoop
 from etcdpy.state.auth import AuthStore
-from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, STOPPED_TEXT, GrpcServer, ServerLimits
+from etcdpy.transport.grpc.server import GRPC_OVERHEAD_BYTES, GrpcServer, ServerLimits
 from etcdpy.transport.http1 import BODY_BYTES_MAX, HttpServer
 from etcdpy.transport.http_bridge import AsgiApp, BridgedGrpc, HttpBridge
 from etcdpy.transport.listener import Listener
@@ -109,9 +110,6 @@ class Etcd:
         config, log = self.config, self._log
         log_starting(log, config, member_initialized=config.has_wal)
         if config.memory_mlock:
-            # Imported late: who does not lock needs no ctypes.
-            from etcdpy.embed.memory_lock import lock_memory
-
             lock_memory(log)
         tls = self._tls
         assert tls is not None
@@ -371,8 +369,7 @@ class Etcd:
         node.reconfiguration.stop()
         node.service.stop()
         if self._api is not None:
-            self._api.local.end_calls(UNAVAILABLE, STOPPED_TEXT)
-            self._api.gateway.end_calls(UNAVAILABLE, STOPPED_TEXT)
+            self._api.end_local_calls()
         if self._grpc is not None:
             self._grpc.close_gracefully()
         for server in self._http_servers:

@@ -62,13 +62,17 @@ class GrpcApi:
         self.watch.cut_leaderless()
         self.keep_alive.cut_leaderless()
 
-    # -- when the member has failed
+    # -- ends
 
-    def shut(self) -> None:
-        """Refuse every call from now on, and end those that came another way than over a socket."""
-        self.gates.shut()
+    def end_local_calls(self) -> None:
+        """End the calls that came another way than over a socket: the member stops."""
         for calls in (self.local, self.gateway):
             calls.end_calls(UNAVAILABLE, Stopped.text)
+
+    def shut(self) -> None:
+        """The member has failed: refuse every call from now on."""
+        self.gates.shut()
+        self.end_local_calls()
 
 
 def build_grpc_api(node: Node, tasks: TaskOwner, scheduler: Scheduler) -> GrpcApi:

@@ -16,6 +16,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from etcdpy.api.gateway.paths import is_gateway_path
 from etcdpy.api.ops.responses import error_response
 
 ALLOWED_METHODS: Final = "POST, GET, OPTIONS, PUT, DELETE"
@@ -28,7 +29,6 @@ REBINDING_TEXT: Final = (
 IGNORED_NAME_TEXT: Final = (
     "CommonName of client sending a request against gateway will be ignored and not used as expected"
 )
-GATEWAY_PREFIXES: Final = ("/v3/", "/v3beta/")
 # Where the transport leaves the common name of the client's certificate, in the scope's state.
 COMMON_NAME: Final = "common_name"
 
@@ -79,7 +79,7 @@ class Front:
 
     def _would_be_nobody(self, scope: Scope) -> bool:
         """Whether a client with a name asks the gateway, which does not take it over."""
-        if not scope.get("state", {}).get(COMMON_NAME) or not scope["path"].startswith(GATEWAY_PREFIXES):
+        if not scope.get("state", {}).get(COMMON_NAME) or not is_gateway_path(scope["path"]):
             return False
         return self._names_count()
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from etcdpy.api.ops.profile_file import Frame, ProfileFile
-from etcdpy.api.ops.responses import error_response
+from etcdpy.api.ops.responses import error_response, text_response
 from etcdpy.api.ops.sampler import Sampler, Stack, stack_of
 
 PREFIX: Final = "/debug/pprof"
@@ -103,7 +103,7 @@ async def _index(request: Request) -> Response:
 
 
 async def _cmdline(request: Request) -> Response:
-    return _text("\0".join(sys.argv))
+    return text_response("\0".join(sys.argv))
 
 
 async def _unknown(request: Request) -> Response:
@@ -116,7 +116,7 @@ async def _goroutine(request: Request) -> Response:
         lines = [f"{len(stacks)} threads and tasks", ""]
         for name, stack in stacks:
             lines += [name, *(f"\t{frame.function}\n\t\t{frame.file}:{frame.line}" for frame in stack), ""]
-        return _text("\n".join(lines))
+        return text_response("\n".join(lines))
     profile = ProfileFile([("goroutine", "count")])
     for name, stack in stacks:
         profile.add(stack, [1], thread=name)
@@ -142,7 +142,7 @@ async def _heap(request: Request) -> Response:
     # On a thread: with much memory in use it takes a while.
     snapshot = await asyncio.to_thread(tracemalloc.take_snapshot)
     if is_text:
-        return _text(await asyncio.to_thread(_heap_text, snapshot))
+        return text_response(await asyncio.to_thread(_heap_text, snapshot))
     return _file("heap", await asyncio.to_thread(_heap_file, snapshot))
 
 
@@ -159,10 +159,6 @@ def _heap_file(snapshot: tracemalloc.Snapshot) -> bytes:
         stack = [Frame(frame.filename, frame.filename, frame.lineno) for frame in reversed(place.traceback)]
         profile.add(stack, [place.count, place.size])
     return profile.encode()
-
-
-def _text(body: str) -> Response:
-    return Response(body, headers={"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"})
 
 
 def _file(name: str, body: bytes) -> Response:

@@ -18,7 +18,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from etcdpy.api.ops.responses import error_response, only_get
+from etcdpy.api.ops.responses import error_response, only_get, text_response
 from etcdpy.api.ops.source import OpsSource
 from etcdpy.base.errors import EtcdError
 from etcdpy.base.log import log_debug, log_error, log_warn
@@ -59,9 +59,7 @@ class ProbeEndpoint:
             return error_response(report, 503)
         log_debug(self._log, "Health check OK", path=path, reason=report, status_code=200)
         body = (report if "verbose" in request.query_params else "") + "ok\n"
-        return Response(
-            body, headers={"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
-        )
+        return text_response(body)
 
     def _wanted(self, request: Request) -> list[str]:
         # A sub-path asks for its check whatever is excluded.

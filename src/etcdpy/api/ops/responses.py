@@ -14,17 +14,17 @@ NOT_FOUND_TEXT = "404 page not found"
 METHOD_NOT_ALLOWED_TEXT = "Method Not Allowed"
 
 
+TEXT_HEADERS = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+
+
+def text_response(body: str) -> Response:
+    """Return a text, with a type that browsers may not guess at."""
+    return Response(body, headers=TEXT_HEADERS)
+
+
 def error_response(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
     """Return what http.Error sends: the text, a newline, and a type that browsers may not guess at."""
-    return Response(
-        text + "\n",
-        status_code=status,
-        headers={
-            "Content-Type": "text/plain; charset=utf-8",
-            "X-Content-Type-Options": "nosniff",
-            **(headers or {}),
-        },
-    )
+    return Response(text + "\n", status_code=status, headers={**TEXT_HEADERS, **(headers or {})})
 
 
 def not_found() -> Response:

@@ -164,7 +164,7 @@ class AuthGate:
         return handler(call)
 
     def _check(self, rule: int, caller: Caller) -> None:
-        if not rule or not self._auth.is_enabled:
+        if not self._auth.is_enabled:
             return
         try:
             check_valid(caller)

@@ -32,7 +32,7 @@ from etcdpy.server.tasks import TaskOwner
 from etcdpy.state.mvcc.range_chunks import ChunkSteps, chunk_steps
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.validate import check_range_request
-from etcdpy.transport.grpc.call import Call, StreamHandler
+from etcdpy.transport.grpc.call import Call
 
 SORT_TEXT: Final = "RangeStream does not support custom sort orders"
 FILTER_TEXT: Final = "RangeStream does not support revision filters"
@@ -74,10 +74,7 @@ class RangeStreamApi:
         self._permission = permission
         self._has_leader = has_leader
         self._turns: dict[object, Turn] = {}  # by connection; Invariant: each has users
-        self._open = server_stream(tasks, RangeRequest.FromString, self._send)
-
-    def open(self, call: Call) -> StreamHandler:
-        return self._open(call)
+        self.open = server_stream(tasks, RangeRequest.FromString, self._send)
 
     async def _send(self, waiting: WaitingCall, request: RangeRequest) -> None:
         check_stream_request(request)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from etcdpy.base.errors import INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE
+from etcdpy.base.errors import INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Stopped
 from etcdpy.transport.grpc.compression import TooLarge, deflate, inflate
 from etcdpy.transport.grpc.refusals import refusal, too_large
 from etcdpy.transport.http2._nghttp2 import Endpoint, Session, Stream, StreamMethod, UnaryMethod, monotonic
@@ -30,8 +30,6 @@ REQUEST_BYTES_MAX: Final = 1_572_864
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 # How often connections are looked over; also the precision of the limits below.
 SWEEP_SECONDS: Final = 1.0
-# What etcd says when it stops.
-STOPPED_TEXT: Final = "etcdserver: server stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +87,6 @@ class GrpcServer:
         """Return how many connections are open."""
         return self.endpoint.connections
 
-    def flush(self) -> None:
-        """Send all answers given so far; without it they leave at the end of the loop's turn."""
-        self.endpoint.flush()
-
     # ---- ends
 
     def end_calls(self, text: str) -> None:
@@ -102,7 +96,7 @@ class GrpcServer:
         # Whoever corked the answers of this turn may not come to flush them.
         self._loop.call_soon(self.endpoint.flush)
 
-    def close_gracefully(self, text: str = STOPPED_TEXT) -> None:
+    def close_gracefully(self, text: str = Stopped.text) -> None:
         """End every call with status 14, say GOAWAY, send that, close."""
         self._closing = True
         self._sweep_timer.cancel()
