@@ -191,9 +191,14 @@ class RunningCluster:
     def ctl_when_settled(self, *arguments: str, ctl: Sequence[str] | None = None) -> str:
         """Change the membership. Members refuse that until they have been connected with each other for 5 s.
 
-        etcdctl takes one endpoint after the other, and a learner refuses it always: then another one is asked.
+        etcdctl takes one endpoint after the other, and a learner refuses it always: then another one is asked. A learner
+        is in sync once it holds nine tenths of the log: of a log of a dozen entries that is all but the last one.
         """
-        passing = ("etcdserver: unhealthy cluster", "etcdserver: rpc not supported for learner")
+        passing = (
+            "etcdserver: unhealthy cluster",
+            "etcdserver: rpc not supported for learner",
+            "etcdserver: can only promote a learner member which is in sync with leader",
+        )
         deadline = time.monotonic() + SETTLE_SECONDS_MAX
         while True:
             try:
