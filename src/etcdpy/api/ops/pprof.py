@@ -11,6 +11,7 @@ The other profiles of Go (allocs, block, mutex, threadcreate, trace) have nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import tracemalloc
@@ -61,7 +62,7 @@ def pprof_routes() -> list[BaseRoute]:
         Route(f"{PREFIX}/cmdline", _cmdline, methods=METHODS),
         Route(f"{PREFIX}/profile", endpoints.profile, methods=METHODS),
         Route(f"{PREFIX}/goroutine", _goroutine, methods=METHODS),
-        Route(f"{PREFIX}/heap", _heap, methods=METHODS),
+        Route(f"{PREFIX}/heap", endpoints.heap, methods=METHODS),
         Route(f"{PREFIX}/{{name:path}}", _unknown, methods=METHODS),
     ]
 
@@ -69,6 +70,11 @@ def pprof_routes() -> list[BaseRoute]:
 class _Pprof:
     def __init__(self) -> None:
         self._is_profiling = False
+        self._heap_turn = asyncio.Lock()  # a snapshot is large, and takes a while
+
+    async def heap(self, request: Request) -> Response:
+        async with self._heap_turn:
+            return await _heap(request)
 
     async def profile(self, request: Request) -> Response:
         if self._is_profiling:
@@ -77,7 +83,7 @@ class _Pprof:
         sampler = Sampler()
         sampler.start()
         try:
-            await asyncio.sleep(_read_seconds(request))
+            await _wait(request, _read_seconds(request))
         finally:
             sampler.stop()
             self._is_profiling = False
@@ -90,6 +96,14 @@ def _read_seconds(request: Request) -> float:
     except ValueError:
         return SECONDS_DEFAULT
     return min(seconds, SECONDS_MAX) if seconds > 0 else SECONDS_DEFAULT
+
+
+async def _wait(request: Request, seconds: float) -> None:
+    """Wait so long, or until whoever asked has gone: nobody else gets a profile meanwhile."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
 
 
 async def _to_index(request: Request) -> Response:

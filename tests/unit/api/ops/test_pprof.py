@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -85,6 +87,20 @@ def test_a_profile_under_load_and_only_one_at_a_time(member: tuple[RunningEtcd, 
     main = [each for each in samples if each.thread == "MainThread"]
     assert sum(each.values["cpu"] for each in main) > 0
     assert any("metrics" in function for each in main for function in each.stack)
+
+
+def test_a_profile_that_nobody_waits_for_any_more_is_over(member: tuple[RunningEtcd, int]) -> None:
+    url = f"{member[0].client_url}/debug/pprof/profile?seconds"
+    host, port = member[0].client_url.removeprefix("http://").rsplit(":", 1)
+    give_up = time.monotonic() + SECONDS_MAX
+    has_begun = False
+    while not has_begun:
+        with socket.create_connection((host, int(port))) as gone:
+            gone.sendall(b"GET /debug/pprof/profile?seconds=3000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            has_begun = get(f"{url}=0.01")[0] != 200
+        assert time.monotonic() < give_up, "it never begins"
+    while get(f"{url}=0.01")[0] != 200:
+        assert time.monotonic() < give_up, "it goes on"
 
 
 def test_what_there_is_not(member: tuple[RunningEtcd, int]) -> None:
