@@ -191,8 +191,8 @@ class RunningCluster:
     def ctl_when_settled(self, *arguments: str, ctl: Sequence[str] | None = None) -> str:
         """Change the membership. Members refuse that until they have been connected with each other for 5 s.
 
-        etcdctl takes one endpoint after the other, and a learner refuses it always: then another one is asked. A learner
-        is in sync once it holds nine tenths of the log: of a log of a dozen entries that is all but the last one.
+        etcdctl takes one endpoint after the other, and a learner refuses it always: then another one is asked. A
+        learner is in sync once it holds nine tenths of the log: of a dozen entries that is all but the last one.
         """
         passing = (
             "etcdserver: unhealthy cluster",

@@ -128,7 +128,7 @@ class ApplyTimes:
 
 def answer_size(answer: Answer) -> int:
     """Return the size of an answer as it leaves apply: its header knows the revision and nothing else."""
-    return len(answer.body) + 3 + len(encode_varint(answer.revision))
+    return answer.size + 3 + len(encode_varint(answer.revision))
 
 
 def _text_of(error: EtcdError) -> str:

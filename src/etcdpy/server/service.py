@@ -49,6 +49,7 @@ from etcdpy.state.apply.caller import Caller
 from etcdpy.state.apply.proposal import InternalEncoder, Proposal, encode_v2_put
 from etcdpy.state.auth.checks import Permissions
 from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.range_query import SLICE_BYTES
 from etcdpy.state.mvcc.store import Store
 from etcdpy.state.mvcc.txn_plan import TxnPlan
 
@@ -288,10 +289,11 @@ class Service:
                 continue
             result = self._answer_read(read)
             if result is None:
-                continue
-            answers.append((read.ticket, result))
-            if not isinstance(result, EtcdError):
-                size += len(result.body)
+                size += SLICE_BYTES  # that was read to find out
+            else:
+                answers.append((read.ticket, result))
+                if not isinstance(result, EtcdError):
+                    size += result.size
             if size > ANSWERED_BYTES_MAX:
                 self._serve_later(reads[at + 1 :])
                 break
@@ -323,10 +325,12 @@ class Service:
             if self._permissions is not None and self._permissions.auth.is_enabled and read.kind != READ_INDEX:
                 self._check_read(read)
             if read.kind == kinds.RANGE:
-                if request.range_end and store.is_large(request):
+                if not request.range_end:
+                    return store.range(request)
+                answer = None if store.is_large(request) else store.range_if_small(request)
+                if answer is None:
                     self._sliced.start(read.ticket, self._watch_large(self._read_large(read), read))
-                    return None
-                return store.range(request)
+                return answer
             if read.kind == kinds.TXN:
                 return store.apply_txn(request)
             return Answer(store.current_revision, b"")

@@ -41,7 +41,7 @@ class SlowReads:
         response = None
         if isinstance(result, Answer):
             size = f"size:{answer_size(result)}"
-            response = f"{_count_range(result.body) if is_range else _count_txn(result.body)} {size}"
+            response = f"{_count_range(result) if is_range else _count_txn(result.body)} {size}"
         self._times.tell_slow(
             request=describe_request(read.request),
             result=result,
@@ -51,8 +51,9 @@ class SlowReads:
         )
 
 
-def _count_range(body: bytes) -> str:
-    return f"range_response_count:{count_kvs(body)}"
+def _count_range(answer: Answer) -> str:
+    content = answer.content
+    return f"range_response_count:{count_kvs([content] if isinstance(content, bytes) else content)}"
 
 
 def _count_txn(body: bytes) -> str:
@@ -60,11 +61,18 @@ def _count_txn(body: bytes) -> str:
     return f"responses:<{' '.join(f'range_response_count:{len(answer.kvs)}' for answer in ranges)}>"
 
 
-def count_kvs(body: bytes) -> int:
-    """Return how many kvs a RangeResponse has, without reading them: they come first, each with its length."""
+def count_kvs(pieces: list[bytes]) -> int:
+    """Return how many kvs a RangeResponse has, without reading them: they come first, each with its length.
+
+    A tag and its length are in the same piece; the KeyValue may go on in the next.
+    """
     count = position = 0
-    while position < len(body) and body[position] == _KVS_TAG:
-        size, position = decode_varint(body, position + 1)
-        position += size
-        count += 1
+    for piece in pieces:
+        while position < len(piece) and piece[position] == _KVS_TAG:
+            size, position = decode_varint(piece, position + 1)
+            position += size
+            count += 1
+        if position < len(piece):
+            break
+        position -= len(piece)
     return count

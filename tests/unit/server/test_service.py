@@ -463,6 +463,26 @@ def test_a_large_serializable_range_comes_in_slices_too(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_few_large_values_come_in_slices_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            for number in range(20):
+                await desk.answer(desk.put(b"%02d" % number, bytes(100_000)))
+            at_once = desk.spine.store.range(EVERYTHING)
+            ranges = desk.spine.store.counters.ranges
+            large = desk.range(EVERYTHING)
+            small = desk.range(RangeRequest(key=b"01", range_end=b"03", keys_only=True))
+            sliced = await desk.answer(large)
+
+            assert isinstance(sliced, Answer) and isinstance(sliced.content, list)
+            assert (sliced.revision, sliced.body) == (at_once.revision, at_once.body)
+            order = [ticket for delivery in desk.deliveries for ticket in delivery]
+            assert order.index(small) < order.index(large)
+            assert desk.spine.store.counters.ranges == ranges + 2, "begun anew, it counts once"
+
+    run(scenario())
+
+
 def test_compaction_that_overtakes_a_large_range_ends_it_with_compacted(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_desk(tmp_path) as desk:

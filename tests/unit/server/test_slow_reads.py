@@ -7,6 +7,7 @@ import random
 import pytest
 
 from etcdpy.base.errors import FutureRev
+from etcdpy.base.varint import encode_varint
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.server.apply_times import ApplyTimes
@@ -15,6 +16,7 @@ from etcdpy.server.slow_reads import SlowReads, count_kvs
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
 from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.range_query import encode_tail
 from etcdpy.state.mvcc.txn_plan import read_all
 from tests.unit.server.membership_world import Lines, logger_with
 from tests.unit.server.test_apply_times import Last
@@ -58,4 +60,8 @@ def test_kvs_are_counted_without_reading_them(seed: int) -> None:
     count = rng.choice((0, 1, 3, 200))
     kvs = [KeyValue(key=rng.randbytes(3), value=rng.randbytes(rng.choice((0, 5, 20_000)))) for _ in range(count)]
     body = pb.RangeResponse(kvs=kvs, count=count, more=True).SerializeToString()
-    assert count_kvs(body) == count
+    assert count_kvs([body]) == count
+    parts = [kv.SerializeToString() for kv in kvs]
+    tags = [b"\x12" + encode_varint(len(part)) for part in parts]
+    pieces = [piece for pair in zip(tags, parts, strict=True) for piece in pair]
+    assert count_kvs([*pieces, encode_tail(count, True)]) == count

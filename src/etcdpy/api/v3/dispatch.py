@@ -75,9 +75,12 @@ class Dispatcher:
             if isinstance(result, EtcdError):
                 call.fail(result.code, result.text)
             else:
-                body = result.body
+                body = result.content
                 header = encode(result.revision)
-                call.respond(header + body if len(body) < JOINED_BYTES_MAX else [header, body])
+                if not isinstance(body, bytes):
+                    call.respond([header, *body])
+                else:
+                    call.respond(header + body if len(body) < JOINED_BYTES_MAX else [header, body])
 
     def _find_slow(self, slow: SlowCalls) -> int:
         newest = self._next_ticket - 1

@@ -96,11 +96,24 @@ def without_value(stored: bytes) -> bytes:
 def join_kvs(stored: list[bytes], tail: bytes = b"") -> bytes:
     """Return KeyValues as field 2 of a RangeResponse."""
     sizes = list(map(len, stored))
+    return _join(stored, sizes, max(sizes), tail) if sizes else tail
+
+
+def join_few_kvs(stored: list[bytes], tail: bytes, bytes_max: int) -> bytes | None:
+    """Return the same; None where the KeyValues have more than `bytes_max`."""
+    sizes = list(map(len, stored))
     if not sizes:
         return tail
+    largest = max(sizes)
+    if largest * len(sizes) > bytes_max and sum(sizes) > bytes_max:
+        return None
+    return _join(stored, sizes, largest, tail)
+
+
+def _join(stored: list[bytes], sizes: list[int], largest: int, tail: bytes) -> bytes:
     # Prefix, KeyValue, prefix, KeyValue ..., tail; filled by slices, without an object per pair.
     parts = [tail] * (2 * len(stored) + 1)
-    if max(sizes) < len(KVS_PREFIX):
+    if largest < len(KVS_PREFIX):
         parts[0:-1:2] = map(KVS_PREFIX.__getitem__, sizes)
     else:
         parts[0:-1:2] = map(field_prefix, repeat(b"\x12"), sizes)

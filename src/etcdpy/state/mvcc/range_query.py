@@ -18,10 +18,16 @@ from typing import Any, Final
 from etcdpy.base.varint import encode_varint
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
-from etcdpy.state.mvcc.key_value import join_kvs, without_value
+from etcdpy.state.mvcc.answer import run_steps
+from etcdpy.state.mvcc.key_value import field_prefix, join_few_kvs, join_kvs, without_value
 
 # KeyValues that one slice of a long range sorts, filters or encodes.
 SLICE_KVS: Final = 1000
+# What one slice copies, about a millisecond: fresh memory costs more than the copying. Also what makes an answer a
+# large one, to be made in slices.
+SLICE_BYTES: Final = 512 * 1024
+# A KeyValue from this size on goes out as it is stored, uncopied: a piece of its own.
+APART_BYTES: Final = 32 * 1024
 
 _NONE: Final = RangeRequest.NONE
 _ASCEND: Final = RangeRequest.ASCEND
@@ -64,8 +70,20 @@ class RangeQuery:
         """Whether stored bytes go out as they are, in the order of keys."""
         return not self.is_filtered and not self.keys_only and self.target == _KEY and self.order in (_NONE, _ASCEND)
 
-    def steps(self, stored: list[bytes], count: int, slice_kvs: int = SLICE_KVS) -> Generator[None, None, bytes]:
-        """Make the body of the response, yielding between slices."""
+    def encode_few(self, stored: list[bytes], count: int) -> bytes | None:
+        """Make the body of the response at once; None where that is work for several slices."""
+        if self.is_plain:
+            more = bool(self.limit) and len(stored) > self.limit
+            return join_few_kvs(stored[: self.limit] if more else stored, encode_tail(count, more), SLICE_BYTES)
+        if sum(map(len, stored)) > SLICE_BYTES:
+            return None
+        content = run_steps(self.steps(stored, count))
+        return content if isinstance(content, bytes) else b"".join(content)
+
+    def steps(
+        self, stored: list[bytes], count: int, slice_kvs: int = SLICE_KVS
+    ) -> Generator[None, None, bytes | list[bytes]]:
+        """Make the body of the response, in pieces where it is large, yielding between slices."""
         if self.is_filtered:
             kept = []
             for part in _slices(stored, slice_kvs):
@@ -77,14 +95,18 @@ class RangeQuery:
         more = bool(self.limit) and len(stored) > self.limit
         if more:
             del stored[self.limit :]
+        tail = encode_tail(count, more)
         if len(stored) <= slice_kvs and not self.keys_only:
-            return join_kvs(stored, encode_tail(count, more))
-        parts = []
+            joined = join_few_kvs(stored, tail, SLICE_BYTES)
+            if joined is not None:
+                return joined
+        pieces: list[bytes] = []
         for part in _slices(stored, slice_kvs):
-            parts.append(join_kvs([without_value(kv) for kv in part] if self.keys_only else part))
-            yield
-        parts.append(encode_tail(count, more))
-        return b"".join(parts)
+            for some in _encode([without_value(kv) for kv in part] if self.keys_only else part):
+                pieces += some
+                yield
+        pieces.append(tail)
+        return pieces
 
     def _passes(self, kv: KeyValue) -> bool:
         request = self._request
@@ -124,6 +146,28 @@ def encode_tail(count: int, more: bool) -> bytes:
     if not count:
         return b"\x18\x01" if more else b""
     return (b"\x18\x01\x20" if more else b"\x20") + encode_varint(count)
+
+
+def _encode(stored: list[bytes]) -> Generator[list[bytes], None, None]:
+    """Give the pieces of some KeyValues' encoding, those of about SLICE_BYTES at a time that were copied."""
+    joined = join_few_kvs(stored, b"", SLICE_BYTES)
+    if joined is not None:
+        yield [joined]
+        return
+    pieces: list[bytes] = []
+    run: list[bytes] = []
+    copied = 0
+    for kv in stored:
+        if len(kv) >= APART_BYTES:
+            pieces += (join_kvs(run, field_prefix(b"\x12", len(kv))), kv)
+            run = []
+        else:
+            run.append(kv)
+            copied += len(kv)
+            if copied > SLICE_BYTES:
+                yield [*pieces, join_kvs(run)]
+                pieces, run, copied = [], [], 0
+    yield [*pieces, join_kvs(run)]
 
 
 def _first(pair: tuple[Any, bytes]) -> Any:

@@ -1,8 +1,9 @@
 """Ranges: which records a RangeRequest reads, in slices.
 
 A sliced range reads at the revision at which it began, whatever is written meanwhile; compaction past that revision
-ends it with Compacted. While its revision is the newest one, the index answers without searching histories, and counts
-without walking.
+ends it with Compacted. How large the values are is known when they have been read; so a range of few keys is begun at
+once, and begun anew in slices when it has read too much. While its revision is the newest one, the index answers
+without searching histories, and counts without walking.
 
 Upstream: mvcc/kvstore_txn.go, rangeKeys.
 """
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from etcdpy.base.errors import FutureRev
 from etcdpy.base.invariant import StorageError
 from etcdpy.pb.rpc_pb2 import RangeRequest
-from etcdpy.state.mvcc.answer import Answer
+from etcdpy.state.mvcc.answer import Answer, run_steps
 from etcdpy.state.mvcc.key_history import bound_after
-from etcdpy.state.mvcc.range_query import RangeQuery, encode_tail
+from etcdpy.state.mvcc.range_query import SLICE_KVS, RangeQuery, encode_tail
 
 if TYPE_CHECKING:
     from etcdpy.state.mvcc.store import Store
@@ -37,6 +38,26 @@ def is_large(store: Store, request: RangeRequest) -> bool:
     return store.index.count_all(request.key, end_of(request.range_end)) > LARGE_RANGE_KEYS
 
 
+def range_if_small(store: Store, request: RangeRequest) -> Answer | None:
+    """Answer a range that is not large by its keys at once; None when it turns out to be by its values."""
+    current = store.visible_revision
+    revision = find_revision(store, request)
+    if request.count_only:
+        count = run_steps(count_steps(store, request, revision, SLICE_KVS))
+        store.counters.ranges += 1
+        return Answer(current, encode_tail(count, False))
+    query = RangeQuery(request)
+    records, count = run_steps(_find_records(store, request, revision, query.fetch_limit, SLICE_KVS))
+    stored = read_records(store, records)
+    if len(stored) < len(records):
+        return None
+    content = query.encode_few(stored, count)
+    if content is None:
+        return None
+    store.counters.ranges += 1
+    return Answer(current, content)
+
+
 def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generator[None, None, Answer]:
     """Answer a range, yielding between slices."""
     current = store.visible_revision
@@ -47,17 +68,22 @@ def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generato
     query = RangeQuery(request)
     records, count = yield from _find_records(store, request, revision, query.fetch_limit, slice_kvs)
     stored: list[bytes] = []
-    for start in range(0, len(records), slice_kvs):
+    while len(stored) < len(records):
         store.check_not_compacted(revision)
-        stored += read_records(store, records[start : start + slice_kvs])
+        stored += read_records(store, records[len(stored) : len(stored) + slice_kvs])
         yield
-    body = yield from query.steps(stored, count, slice_kvs)
-    return Answer(current, body)
+    content = yield from query.steps(stored, count, slice_kvs)
+    return Answer(current, content)
 
 
 def begin(store: Store, request: RangeRequest) -> int:
     """Count a range and return the revision at which it reads. Raise FutureRev or Compacted."""
     store.counters.ranges += 1
+    return find_revision(store, request)
+
+
+def find_revision(store: Store, request: RangeRequest) -> int:
+    """Return the revision at which a range reads. Raise FutureRev or Compacted."""
     current = store.visible_revision
     revision = request.revision
     if revision > current:
@@ -86,7 +112,7 @@ def has_options(request: RangeRequest) -> bool:
 
 
 def read_records(store: Store, records: list[bytes]) -> list[bytes]:
-    """Return the KeyValues of records that the index knows."""
+    """Return the KeyValues of the first of some records that the index knows: as many as one slice may copy."""
     stored = store.backend.get_records(records)
     if not all(stored):
         raise StorageError(f"the index knows revision {records[stored.index(None)]!r}, the backend does not")

@@ -10,8 +10,8 @@ Theory
   * Each request that changes anything makes one main revision; its changes count up the sub revision.
   * Everything is a function of the requests: no clock, no random, no order of sets.
   * A request is checked completely before its first write; so an error leaves nothing behind (etcd issue 18667).
-  * Reads of more than LARGE_RANGE_KEYS come as generators that yield between slices; they read at the revision at which
-    they began, and answer Compacted when compaction overtakes them.
+  * Reads of more than LARGE_RANGE_KEYS, or of large values, come as generators that yield between slices; they read at
+    the revision at which they began, and answer Compacted when compaction overtakes them.
 
 The caller ends entries (Backend.end_entry); the store never does.
 
@@ -44,7 +44,7 @@ from etcdpy.state.mvcc.key_value import (
     encode_tombstone,
     field_prefix,
 )
-from etcdpy.state.mvcc.range_query import SLICE_KVS
+from etcdpy.state.mvcc.range_query import APART_BYTES, SLICE_KVS
 from etcdpy.state.mvcc.reads import end_of, has_options
 from etcdpy.state.mvcc.txn_plan import TxnPlan
 from etcdpy.storage.backend.bucket_store import BucketStore
@@ -119,6 +119,8 @@ class Store:
             return Answer(self.current_revision, _NOTHING)
         kv: bytes = self.backend.get(KEY, record)  # type: ignore[assignment]
         size = len(kv)
+        if size >= APART_BYTES:
+            return Answer(self.current_revision, [field_prefix(b"\x12", size), kv, b"\x20\x01"])
         prefix = KVS_PREFIX[size] if size < 16384 else field_prefix(b"\x12", size)
         return Answer(self.current_revision, prefix + kv + b"\x20\x01")
 
@@ -131,6 +133,10 @@ class Store:
     def is_large(self, request: RangeRequest) -> bool:
         """Return whether a range should be answered by `range_steps`, slice by slice."""
         return reads.is_large(self, request)
+
+    def range_if_small(self, request: RangeRequest) -> Answer | None:
+        """Answer a range that `is_large` finds small, at once; None when its values are too large for that."""
+        return reads.range_if_small(self, request)
 
     def range_steps(self, request: RangeRequest, slice_kvs: int = SLICE_KVS) -> Generator[None, None, Answer]:
         """Answer a RangeRequest, yielding between slices. Writes and compactions may happen meanwhile."""

@@ -26,7 +26,8 @@ class BucketStore(Protocol):
 
     def get(self, bucket: Bucket, key: bytes, /) -> bytes | None: ...
 
-    def get_records(self, records: Sequence[bytes], /) -> list[bytes | None]: ...
+    def get_records(self, records: Sequence[bytes], /) -> list[bytes | None]:
+        """Return the values of the first of `records`, one at least: as many as a turn may take."""
 
     def get_many(self, bucket: Bucket, keys: Iterable[bytes], /) -> list[bytes | None]: ...
 

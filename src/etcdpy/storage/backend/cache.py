@@ -33,7 +33,10 @@ class ValueCache:
         self._young_bytes = 0
 
     def get_many(self, keys: Sequence[bytes], fetch: Fetch) -> list[bytes | None]:
-        """Return the values of `keys`; `fetch` gets those that are not here."""
+        """Return the values of `keys`; `fetch` gets those that are not here.
+
+        `fetch` may return fewer than it was asked for, the first ones: then the values end before what is missing.
+        """
         young = self._young
         try:
             return [young[key] for key in keys]
@@ -49,7 +52,10 @@ class ValueCache:
         young, old = self._young, self._old
         known = {key: young[key] if key in young else old[key] for key in keys if key in young or key in old}
         missing = [key for key in keys if key not in known]
-        found = dict(zip(missing, fetch(missing), strict=True))
+        fetched = fetch(missing)
+        if len(fetched) < len(missing):
+            keys = keys[: keys.index(missing[len(fetched)])]
+        found = dict(zip(missing, fetched, strict=False))
         for key in keys:
             if key not in young:
                 value = known[key] if key in known else found[key]

@@ -8,8 +8,8 @@ import pytest
 
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest, RangeResponse
-from etcdpy.state.mvcc.answer import run_steps
-from etcdpy.state.mvcc.range_query import RangeQuery
+from etcdpy.state.mvcc.answer import Answer, run_steps
+from etcdpy.state.mvcc.range_query import APART_BYTES, SLICE_BYTES, RangeQuery
 
 FOUND = [
     KeyValue(key=b"a", create_revision=2, mod_revision=9, version=5, value=b"z"),
@@ -42,9 +42,10 @@ DESCEND, ASCEND = RangeRequest.DESCEND, RangeRequest.ASCEND
 def test_selection(expected: bytes, more: bool, fields: dict[str, Any], slice_kvs: int) -> None:
     query = RangeQuery(RangeRequest(key=b"a", **fields))
 
-    body = run_steps(query.steps([kv.SerializeToString() for kv in FOUND], 4, slice_kvs))
-    response = RangeResponse.FromString(body)
+    found = [kv.SerializeToString() for kv in FOUND]
+    response = RangeResponse.FromString(Answer(1, run_steps(query.steps(list(found), 4, slice_kvs))).body)
 
+    assert query.encode_few(found, 4) == response.SerializeToString()
     assert b"".join([kv.key for kv in response.kvs]) == expected
     assert (response.more, response.count) == (more, 4)
 
@@ -52,7 +53,7 @@ def test_selection(expected: bytes, more: bool, fields: dict[str, Any], slice_kv
 def test_without_values() -> None:
     query = RangeQuery(RangeRequest(key=b"a", keys_only=True))
 
-    response = RangeResponse.FromString(run_steps(query.steps([FOUND[0].SerializeToString()], 1)))
+    response = RangeResponse.FromString(Answer(1, run_steps(query.steps([FOUND[0].SerializeToString()], 1))).body)
 
     assert response.kvs[0] == KeyValue(key=b"a", create_revision=2, mod_revision=9, version=5)
 
@@ -62,3 +63,24 @@ def test_one_more_than_the_limit_is_fetched_unless_all_are_needed() -> None:
     assert RangeQuery(RangeRequest(key=b"a", limit=-3)).fetch_limit == 0
     assert RangeQuery(RangeRequest(key=b"a", limit=3, sort_order=ASCEND)).fetch_limit == 0
     assert RangeQuery(RangeRequest(key=b"a", limit=3, max_mod_revision=1)).fetch_limit == 0
+
+
+@pytest.mark.parametrize("sizes", [[SLICE_BYTES] * 3, [100, APART_BYTES, 100] * 9, [10_000] * 100, [2 * SLICE_BYTES]])
+@pytest.mark.parametrize("fields", [dict(), dict(sort_order=DESCEND), dict(min_mod_revision=1), dict(limit=2)])
+def test_large_values_come_in_pieces_that_copy_little(sizes: list[int], fields: dict[str, Any]) -> None:
+    kvs = [KeyValue(key=b"%d" % at, mod_revision=at + 1, value=bytes(size)) for at, size in enumerate(sizes)]
+    stored = [kv.SerializeToString() for kv in kvs]
+    query = RangeQuery(RangeRequest(key=b"a", **fields))
+    expected = kvs[::-1] if "sort_order" in fields else kvs[: query.limit] if query.limit else kvs
+    is_large = sum(map(len, stored[: query.limit] if query.limit else stored)) > SLICE_BYTES
+
+    content = run_steps(query.steps(list(stored), 5))
+    whole = Answer(1, content)
+
+    assert RangeResponse.FromString(whole.body).kvs == expected
+    assert whole.size == len(whole.body)
+    assert isinstance(content, list) is is_large
+    if isinstance(content, list):
+        known = {id(kv) for kv in stored}
+        assert all(id(piece) in known for piece in content if len(piece) > SLICE_BYTES + APART_BYTES)
+        assert query.encode_few(stored, 5) is None
