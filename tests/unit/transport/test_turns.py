@@ -78,6 +78,21 @@ def test_calls_of_one_read_wait_for_the_next_turn_when_they_take_long() -> None:
     assert len(handled) == 3 and served.wire.reading
 
 
+def test_a_read_that_was_full_is_the_last_one_of_its_turn() -> None:
+    """The loop would read on and on from a socket whose client sends as fast as it can."""
+    served = Served(lambda call: call.respond(b""))
+    frames = half_sent_uploads(PATH)
+    begin, upload = some(frames, 1000), some(frames, 9)
+    served.session.data_received(begin)
+    assert len(begin) < len(upload) and served.wire.reading
+
+    served.session.data_received(upload)
+    assert not served.wire.reading
+    served.loop.turn()
+
+    assert served.wire.reading and served.session.alive
+
+
 def test_a_lost_connection_leaves_nothing_for_later() -> None:
     handled: list[Any] = []
     served = Served(slow(handled))

@@ -156,6 +156,8 @@ cdef double TURN_SECONDS_MAX = 0.004
 cdef double OFFENDER_TURN_SECONDS_MAX = 0.001
 cdef double OFFENCES_FORGIVEN = 10
 cdef Py_ssize_t PARSED_PIECE_BYTES = 16384
+# A read that brought so much filled its buffer: the loop would read on from this socket, 32 times, before it looks elsewhere.
+cdef Py_ssize_t FULL_READ_BYTES = 128 * 1024
 # Requests of a client with too much unread that wait; more are refused, in the way that lets him ask again.
 cdef long POSTPONED_MAX = 2048
 # Postponed calls that are tried again at once; the next ones follow when those are answered.

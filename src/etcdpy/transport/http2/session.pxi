@@ -98,6 +98,8 @@ cdef class Session:
                 # The GOAWAY will not get through to somebody who does not read.
                 self.abort(self.last_error or "terminated")
             self.maybe_pause_reading()
+        if PyBytes_GET_SIZE(data) >= FULL_READ_BYTES and self.endpoint.server and self.endpoint.loop is not None:
+            self.end_turn()
 
     cdef parse(self, bytes data):
         """Give `data` to nghttp2, on a server only as much as may be taken in one turn."""
@@ -468,7 +470,7 @@ cdef class Session:
 
     cdef end_turn(self):
         """Others have waited long enough: go on when they have had their turn."""
-        if not self.turn_is_over:
+        if not self.turn_is_over and not self.closing:
             self.pause_for(&self.turn_is_over)
             self.endpoint.loop.call_soon(self.begin_turn)
 
