@@ -400,7 +400,7 @@ class Etcd:
 
 
 class GuardedScheduler:
-    """`call_soon` for parts of the member: what a callback raises ends the member instead of being logged only."""
+    """Timers for parts of the member: what a callback raises ends the member instead of being logged only."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, driver: MemberLoop) -> None:
         self._loop = loop
@@ -408,6 +408,9 @@ class GuardedScheduler:
 
     def call_soon(self, callback: Callable[[], None], /) -> object:
         return self._loop.call_soon(self._driver.guard, callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> object:
+        return self._loop.call_later(seconds, self._driver.guard, callback)
 
 
 async def serve(config: Config, log: logging.Logger, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:

@@ -158,7 +158,7 @@ class LocalCall:
     def start(self) -> None:
         """There are no headers here."""
 
-    def write(self, message: bytes) -> bool:
+    def write(self, message: bytes | list[bytes]) -> bool:
         raise InvariantError(f"{self.path!r} is no stream")
 
     def finish(self, code: int = 0, text: str = "") -> None:
@@ -257,7 +257,7 @@ class LocalStream(LocalCall):
     # -- the handler's end
 
     def respond(self, message: bytes | list[bytes]) -> None:
-        self.write(message if isinstance(message, bytes) else b"".join(message))
+        self.write(message)
         self.finish()
 
     def fail(self, code: int, text: str) -> None:
@@ -267,9 +267,11 @@ class LocalStream(LocalCall):
         self.is_started = True
         self._wake()
 
-    def write(self, message: bytes) -> bool:
+    def write(self, message: bytes | list[bytes]) -> bool:
         if self._is_over:
             return False
+        if not isinstance(message, bytes):
+            message = b"".join(message)
         self.is_started = True
         self._count.sent(message)
         self._messages.append(message)

@@ -3,8 +3,9 @@
     on_message(create | cancel | progress)  >  hub  >  take_output  >  call.write
     publish(changes)                        >  hub  >  take_output  >  call.write
 
-Back-pressure: when a call refuses more, its stream is blocked in the hub, which then makes no events for it, and its
-requests are not read. `on_drain` undoes both; the hub catches up, a bounded step per turn of the event loop.
+Back-pressure: when a call refuses more, or too much waits on its connection, its stream is blocked in the hub, which
+then makes no events for it, and its requests are not read. `on_drain`, or room on the connection, undoes both; the hub
+catches up, a bounded step per turn of the event loop.
 
 Failures of a single watch are answered in the stream (facts 1.6); only a message that is no WatchRequest, and a lost
 leader for those who asked to be told, end the call. A client that sends no more requests still gets its events.
@@ -19,21 +20,26 @@ from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 
+from etcdpy.api.v3.watch_call import Crowd, WatchCall
 from etcdpy.base.errors import INTERNAL, NoLeader
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.mvcc.change import Change
 from etcdpy.state.watch.hub import WatchHub
-from etcdpy.state.watch.response import Item
 from etcdpy.transport.grpc.call import Call
 
 # What grpc-go says of the commonest defect, a message that ends early.
 MALFORMED_TEXT: Final = "grpc: failed to unmarshal the received message unexpected EOF"
+# How often crowded connections are looked at, and how many calls of one go on at once: about a millisecond of work.
+CROWDED_SECONDS: Final = 0.01
+GO_ON_MAX: Final = 500
 
 
 class Scheduler(Protocol):
     """The event loop, as far as it is needed here."""
 
     def call_soon(self, callback: Callable[[], None], /) -> object: ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> object: ...
 
 
 class Permission(Protocol):
@@ -68,7 +74,9 @@ class WatchApi:
         self._has_leader = has_leader
         self._permission = permission or AllPermitted()
         self._calls: dict[int, WatchCall] = {}  # by the hub's stream id
-        self._blocked: dict[int, WatchCall] = {}  # those whose requests are not read
+        self._blocked: dict[int, WatchCall] = {}  # those whose requests are not read: full, held, or both
+        self._crowds: dict[object, Crowd] = {}  # by connection; Invariant: those with somebody going or held.
+        self._crowded: dict[Crowd, None] = {}  # Invariant: those with somebody held.
         self._is_step_due = False
 
     def open(self, call: Call) -> WatchCall:
@@ -78,7 +86,8 @@ class WatchApi:
             raise NoLeader
         call.start()
         stream_id = self._hub.open_stream()
-        handler = self._calls[stream_id] = WatchCall(self, call, stream_id, requires_leader=requires_leader)
+        crowd = self._crowds.setdefault(call.connection, Crowd(call.connection))
+        handler = self._calls[stream_id] = WatchCall(self, call, stream_id, crowd, requires_leader=requires_leader)
         return handler
 
     # -- from the member
@@ -138,10 +147,9 @@ class WatchApi:
         self.flush()
 
     def drained(self, handler: WatchCall) -> None:
-        if handler.stream_id in self._calls:
-            self._blocked.pop(handler.stream_id, None)
-            self._hub.unblock(handler.stream_id)
-            handler.call.resume_reading()
+        handler.is_full = False
+        if handler.stream_id in self._calls and (not handler.is_held or handler.call.closed):
+            self._unblock(handler)
             self.flush()
 
     def closed(self, handler: WatchCall) -> None:
@@ -149,6 +157,8 @@ class WatchApi:
         if self._calls.pop(handler.stream_id, None) is not None:
             self._blocked.pop(handler.stream_id, None)
             self._hub.close_stream(handler.stream_id)
+            handler.end()
+            self._forget_if_empty(handler.crowd)
 
     def _fail(self, handler: WatchCall, code: int, text: str) -> None:
         self.closed(handler)
@@ -161,10 +171,14 @@ class WatchApi:
         hub = self._hub
         for stream_id, items in hub.take_output():
             handler = self._calls[stream_id]
-            if not _write_all(handler.call, items):
-                hub.block(stream_id)
-                self._blocked[stream_id] = handler
-                handler.call.pause_reading()
+            if not handler.is_held and handler.call.is_crowded:
+                self._hold(handler.crowd)
+            if handler.is_held:
+                handler.keep(items)
+                continue
+            handler.write_all(items)
+            if handler.is_full:
+                self._block(handler)
         if hub.has_work and not self._is_step_due:
             self._is_step_due = True
             self._loop.call_soon(self._step)
@@ -175,40 +189,41 @@ class WatchApi:
         self._hub.sync_step()
         self.flush()
 
+    def _block(self, handler: WatchCall) -> None:
+        self._hub.block(handler.stream_id)
+        self._blocked[handler.stream_id] = handler
+        handler.call.pause_reading()
 
-class WatchCall:
-    """One call of Watch: the transport's StreamHandler."""
+    def _unblock(self, handler: WatchCall) -> None:
+        self._blocked.pop(handler.stream_id, None)
+        self._hub.unblock(handler.stream_id)
+        handler.call.resume_reading()
 
-    __slots__ = ("call", "stream_id", "requires_leader", "_api")
+    def _hold(self, crowd: Crowd) -> None:
+        """Nobody on this connection is told anything until some of what waits there was taken."""
+        for handler in crowd.hold_all():
+            self._block(handler)
+        if not self._crowded:
+            self._loop.call_later(CROWDED_SECONDS, self._let_go_on)
+        self._crowded[crowd] = None
 
-    def __init__(self, api: WatchApi, call: Call, stream_id: int, *, requires_leader: bool) -> None:
-        self._api = api
-        self.call = call
-        self.stream_id = stream_id
-        self.requires_leader = requires_leader
+    def _let_go_on(self) -> None:
+        """Where there is room again, let those go on who were held."""
+        for crowd in list(self._crowded):
+            for _ in range(GO_ON_MAX):
+                handler = crowd.next_to_go()
+                if handler is None:
+                    break
+                handler.write_kept()
+                if not handler.is_full:
+                    self._unblock(handler)
+            if not crowd.held:
+                del self._crowded[crowd]
+                self._forget_if_empty(crowd)
+        if self._crowded:
+            self._loop.call_later(CROWDED_SECONDS, self._let_go_on)
+        self.flush()
 
-    def on_message(self, message: bytes, /) -> None:
-        self._api.handle(self, message)
-
-    def on_end(self) -> None:
-        """The client asks for nothing more, but still listens."""
-
-    def on_close(self, error: int, /) -> None:
-        self._api.closed(self)
-
-    def on_drain(self) -> None:
-        self._api.drained(self)
-
-
-def _write_all(call: Call, items: list[Item]) -> bool:
-    """Write all items, whatever the call says meanwhile; return whether it takes more."""
-    write = call.write
-    has_room = True
-    for item in items:
-        if isinstance(item, bytes):
-            has_room = write(item)
-            continue
-        head, tail = item.head, item.tail
-        for field in item.id_fields:
-            has_room = write(head + field + tail)
-    return has_room
+    def _forget_if_empty(self, crowd: Crowd) -> None:
+        if not (crowd.going or crowd.held):
+            del self._crowds[crowd.connection]

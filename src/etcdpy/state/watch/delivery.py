@@ -5,7 +5,8 @@
 
 An outbox holds what was made since the caller last took it, a turn's worth. What would pass its limit is not made:
 those watchers of the bucket that it no longer reached are detached and reported in `late`, to catch up on their own.
-At least one watcher is served when the outbox is empty, so everybody gets on however large an event is.
+At least one watcher is served when the outbox is empty, so everybody gets on however large an event is. The bodies that
+are joined of several events have a limit together, too: what is wanted of the rest comes by catching up.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from etcdpy.state.watch.watcher import Stream, Watcher
 OUTBOX_BYTES_HIGH: Final = 1 << 20
 # An outbox ends here, unless a single response is larger still.
 OUTBOX_BYTES_MAX: Final = 4 << 20
+
+# Bodies of several events are made anew for every interest: so much of them at a time.
+JOINED_BYTES_MAX: Final = 16 << 20
 
 assert OUTBOX_BYTES_HIGH < OUTBOX_BYTES_MAX
 
@@ -72,12 +76,18 @@ class Delivery:
     def deliver(self, changes: Sequence[Change], cohort: Collection[Stream] | None) -> None:
         """Tell attached watchers of `changes`: those of `cohort`, or of all streams that do not lag."""
         head = self.header()
+        joined_bytes = 0
         for interest, events in self._index.match(changes).items():
             # Copies, because late watchers leave the index while we walk through it.
             for bits, buckets in tuple(interest.variants.items()):
+                if joined_bytes > JOINED_BYTES_MAX and len(events) > 1:
+                    self._put_off(buckets, events[0].revision, cohort)
+                    continue
                 units = encode_units(events, bits, self._source, self._fragment_bytes_max)
                 if not units:
                     continue
+                if len(events) > 1:
+                    joined_bytes += sum([unit.size for unit in units])
                 if cohort is None:
                     if len(units) == 1 and len(units[0].pieces) == 1:
                         self._send_response(buckets, units, head)
@@ -94,6 +104,19 @@ class Delivery:
                     for stream, bucket in tuple(buckets.items()):
                         if stream in cohort:
                             self._send(stream, bucket, units, head)
+
+    def _put_off(self, buckets: dict[Stream, Bucket], first_revision: int, cohort: Collection[Stream] | None) -> None:
+        """Let the watchers that would be told now catch up on their own."""
+        for stream, bucket in tuple(buckets.items()):
+            if not stream.is_lagging if cohort is None else stream in cohort:
+                bucket.had_events = True
+                for watcher in list(bucket.watchers.values()):
+                    self._leave_behind(watcher, first_revision)
+
+    def _leave_behind(self, watcher: Watcher, first_revision: int) -> None:
+        self._index.detach(watcher)
+        watcher.had_events = True
+        self.late.append((watcher, first_revision))
 
     def _send_response(self, buckets: dict[Stream, Bucket], units: list[Unit], head: bytes) -> None:
         """Send one unit of one piece to all streams that do not lag: nearly always what there is to do."""
@@ -140,9 +163,7 @@ class Delivery:
             if stream.outbox_bytes == 0:
                 room = max(room, 1)
             for watcher in list(bucket.watchers.values())[room:]:
-                self._index.detach(watcher)
-                watcher.had_events = True
-                self.late.append((watcher, unit.first_revision))
+                self._leave_behind(watcher, unit.first_revision)
             if not bucket.watchers:
                 return
             for tail in unit.pieces:

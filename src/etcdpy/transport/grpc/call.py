@@ -71,8 +71,11 @@ class Call(Protocol):
     def start(self) -> None:
         """Send the response headers of a streaming call now; otherwise the first `write` does."""
 
-    def write(self, message: bytes) -> bool:
-        """Queue one message of a streaming call; False: above the high mark, wait for `on_drain`."""
+    def write(self, message: bytes | list[bytes]) -> bool:
+        """Queue one message of a streaming call; False: above the high mark, wait for `on_drain`.
+
+        Chunks are joined on their way out: what many streams are sent is in memory once, if it is a chunk of its own.
+        """
 
     def finish(self, code: int = 0, text: str = "") -> None:
         """End a streaming call after what is queued."""

@@ -151,7 +151,7 @@ cdef class Stream:
     cpdef respond(self, object message)
     cpdef fail(self, int code, str text)
     cpdef start(self)
-    cpdef bint write(self, bytes message) except -1
+    cpdef bint write(self, object message) except -1
     cpdef finish(self, int code=*, str text=*)
 
 

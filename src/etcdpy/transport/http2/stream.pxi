@@ -411,8 +411,8 @@ cdef class Stream:
         check_submit(nghttp2_submit_response(self.session.h2, self.id, sent, count, &provider))
         self.session.mark_dirty()
 
-    cpdef bint write(self, bytes message) except -1:
-        """Queue one message; False: the queue is above the high mark, wait for on_drain (or the call is over)."""
+    cpdef bint write(self, object message) except -1:
+        """Queue one message (bytes, or a list of bytes); False: the queue is above the high mark, wait for on_drain (or the call is over)."""
         if self.closed or self.answered or self.finishing:
             return False
         if not self.started:

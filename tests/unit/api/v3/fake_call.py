@@ -36,9 +36,9 @@ class FakeCall:
     def start(self) -> None:
         pass
 
-    def write(self, message: bytes) -> bool:
+    def write(self, message: bytes | list[bytes]) -> bool:
         assert self.status is None, "written to after its end"
-        self.written.append(message)
+        self.written.append(message if isinstance(message, bytes) else b"".join(message))
         self.room -= 1
         return self.room > 0
 

@@ -6,10 +6,12 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from etcdpy.api.v3.watch import MALFORMED_TEXT, WatchApi, WatchCall
+from etcdpy.api.v3.watch import MALFORMED_TEXT, WatchApi
+from etcdpy.api.v3.watch_call import WatchCall
 from etcdpy.base.errors import EtcdError, NoLeader
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.mvcc.store import Store
@@ -27,9 +29,20 @@ class Turns:
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] = []
+        self.later: list[Callable[[], None]] = []
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
+    def call_soon(self, callback: Callable[[], None], /) -> None:
         self.callbacks.append(callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> None:
+        self.later.append(callback)
+
+    def wait(self) -> None:
+        """Let the time pass for which something was to be put off."""
+        due, self.later = self.later, []
+        for callback in due:
+            callback()
+        self.run()
 
     def run(self) -> None:
         for _ in range(10_000):
@@ -223,6 +236,88 @@ def test_slow_reader_that_vanished_is_let_go(server: Server) -> None:
     assert call.is_reading
     handler.on_close(8)
     assert server.hub.stream_count == 0
+
+
+def test_a_crowded_connection_is_told_nothing_and_nobody_on_it_misses_anything(server: Server) -> None:
+    first, second, elsewhere = FakeCall(), FakeCall(), FakeCall()
+    second.connection = first.connection
+    handlers = [server.open(call) for call in (first, second, elsewhere)]
+    for handler in handlers:
+        handler.on_message(create(key=b"a", range_end=b"c"))
+    for call in (first, second, elsewhere):
+        hear(call)
+
+    first.is_crowded = second.is_crowded = True
+    for number in range(20):
+        server.put(b"a", b"%d" % number)
+        server.turns.run()
+        server.turns.wait()
+    assert not (first.written or second.written or first.is_reading or second.is_reading)
+    assert [len(response.events) for response in hear(elsewhere)] == [1] * 20
+    assert elsewhere.is_reading
+
+    first.is_crowded = second.is_crowded = False
+    server.turns.wait()
+    assert first.is_reading and second.is_reading and not server.turns.later
+    server.put(b"b")
+    for call in (first, second):
+        told = [(event.kv.key, event.kv.value) for response in hear(call) for event in response.events]
+        assert told == [(b"a", b"%d" % number) for number in range(20)] + [(b"b", b"")]
+
+
+def test_calls_of_a_crowded_connection_go_on_one_after_the_other(server: Server) -> None:
+    """What one of them writes crowds the connection again."""
+    calls = [FakeCall() for _ in range(3)]
+    for call in calls:
+        call.connection = calls[0]
+        server.open(call).on_message(create(key=b"a"))
+        hear(call)
+        call.is_crowded = True
+    server.put(b"a")
+
+    for call in calls:
+        write = call.write
+
+        def write_and_crowd(message: bytes | list[bytes], write: Any = write) -> bool:
+            for each in calls:
+                each.is_crowded = True
+            return bool(write(message))
+
+        call.write = write_and_crowd  # type: ignore[method-assign]
+    for told in range(1, 4):
+        for call in calls:
+            call.is_crowded = False
+        server.turns.wait()
+        assert sum(len(call.written) for call in calls) == told
+    assert [len(hear(call)) for call in calls] == [1, 1, 1]
+
+
+def test_a_crowd_that_vanished_is_let_go(server: Server) -> None:
+    calls = [FakeCall() for _ in range(3)]
+    handlers = []
+    for call in calls:
+        call.connection = calls[0]
+        handlers.append(server.open(call))
+        handlers[-1].on_message(create(key=b"a"))
+    for call in calls:
+        call.is_crowded = True
+    server.put(b"a")
+    assert not any(call.is_reading for call in calls)
+    for call in calls:
+        call.closed = True
+
+    server.api.tick(0.0)
+    assert all(call.is_reading for call in calls)
+    for handler in handlers:
+        handler.on_close(8)
+    server.turns.wait()
+
+    assert server.hub.stream_count == 0 and not server.turns.later
+    again = FakeCall()
+    again.connection = calls[0]
+    server.open(again).on_message(create(key=b"a"))
+    server.put(b"a")
+    assert len(hear(again)) == 2
 
 
 def test_progress_notifications_come_by_tick(server: Server) -> None:

@@ -63,7 +63,7 @@ class UnaryCall:
     def start(self) -> None:
         raise AssertionError("a unary call has no stream")
 
-    def write(self, message: bytes) -> bool:
+    def write(self, message: bytes | list[bytes]) -> bool:
         raise AssertionError("a unary call has no stream")
 
     def finish(self, code: int = 0, text: str = "") -> None:

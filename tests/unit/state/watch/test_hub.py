@@ -430,6 +430,32 @@ def test_large_event_for_many_watchers_of_a_stream() -> None:
     assert largest < 6 << 20
 
 
+def test_large_batches_for_many_interests_come_a_part_at_a_time() -> None:
+    """Each interest has bodies of its own here; they are not all made at once, and nobody misses one."""
+    bench = Bench()
+    streams = [bench.open() for _ in range(40)]
+    for number, stream in enumerate(streams):
+        bench.create(stream, b"a", b"b%d" % number)
+    bench.settle()
+    for stream in streams:
+        bench.hear(stream)
+    for _ in range(2):
+        bench.store.put(b"a", b"x" * 500_000)
+
+    bench.notify()
+    at_once = bench.hub.take_output()
+
+    assert 0 < len(at_once) < 20
+    for stream_id, items in at_once:
+        for item in items:
+            assert not isinstance(item, bytes)
+            bench.told[stream_id] += map(rpc_pb2.WatchResponse.FromString, item.messages())
+    bench.settle()
+    for stream in streams:
+        heard = [event.kv.mod_revision for response in bench.hear(stream) for event in response.events]
+        assert heard == [2, 3]
+
+
 def test_closed_streams_leave_nothing() -> None:
     bench = Bench()
     bench.store.put(b"a")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from etcdpy.pb import kv_pb2, rpc_pb2
 from etcdpy.state.mvcc.change import Change
+from etcdpy.state.watch import delivery
 from tests.unit.state.watch.fakes import Bench, FakeStore
 
 KEYS = [b"a", b"aa", b"ab", b"b", b"c"]
@@ -317,9 +318,11 @@ def draw_operation(rng: random.Random) -> tuple[Any, ...]:
     return (kind,)
 
 
+@pytest.mark.parametrize("joined_bytes_max", [delivery.JOINED_BYTES_MAX, 0])
 @pytest.mark.parametrize("seed", range(40))
-def test_long_histories(seed: int) -> None:
-    """Long scripts, in which streams fall far behind and watchers come late."""
+def test_long_histories(seed: int, joined_bytes_max: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long scripts, in which streams fall far behind and watchers come late; or are put off at every chance."""
+    monkeypatch.setattr(delivery, "JOINED_BYTES_MAX", joined_bytes_max)
     rng = random.Random(seed)
     model = Model()
     model.open()
