@@ -4,8 +4,8 @@
     FIXED_SINCE   the cells that 3.5.33 decides otherwise than 3.5.1, and what is said there
 
 Users may read (reader), write (writer), or both (both) of [a, c); lease 1 holds aa, lease 2 holds xx. Requests change
-nothing that another row depends on, or what all servers change alike. KV/RangeStream and Maintenance/Downgrade have no
-rows yet.
+nothing that another row depends on, or what all servers change alike: downgrades go to versions that are none, or are
+cancelled where none is on. KV/RangeStream, which 3.5.1 does not know, has the rows of KV/Range.
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ def alarm(action: pb.AlarmRequest.AlarmAction.ValueType) -> pb.AlarmRequest:
     return pb.AlarmRequest(action=action, memberID=1, alarm=pb.NOSPACE)
 
 
+def downgrade(action: pb.DowngradeRequest.DowngradeAction.ValueType, version: str = "") -> pb.DowngradeRequest:
+    return pb.DowngradeRequest(action=action, version=version)
+
+
 LEADER_KEY: Final = election.LeaderKey(name=b"b", key=b"b/1", rev=1, lease=1)
 ROWS: Final[list[Row]] = [
     ("range", "KV/Range", get(b"a")),
@@ -67,6 +71,10 @@ ROWS: Final[list[Row]] = [
     ("range, serializable", "KV/Range", get(b"x", serializable=True)),
     ("range from a key", "KV/Range", get(b"a", b"\0")),
     ("range of all", "KV/Range", get(b"\0", b"\0")),
+    ("range beyond, serializable", "KV/Range", get(b"a", b"d", serializable=True)),
+    ("range from a key, serializable", "KV/Range", get(b"a", b"\0", serializable=True)),
+    ("range of two, serializable", "KV/Range", get(b"a", b"c", serializable=True)),
+    ("range elsewhere, counted", "KV/Range", get(b"x", count_only=True)),
     ("range that is empty", "KV/Range", get(b"b", b"a")),
     ("range that is empty, elsewhere", "KV/Range", get(b"x", b"a")),
     ("put", "KV/Put", put(b"a")),
@@ -149,6 +157,11 @@ ROWS: Final[list[Row]] = [
     ("defragment", "Maintenance/Defragment", pb.DefragmentRequest()),
     ("snapshot", "Maintenance/Snapshot", pb.SnapshotRequest()),
     ("lead moved", "Maintenance/MoveLeader", pb.MoveLeaderRequest(targetID=1)),
+    ("downgrade looked at", "Maintenance/Downgrade", downgrade(pb.DowngradeRequest.VALIDATE, "3.4")),
+    ("downgrade looked at, to no version", "Maintenance/Downgrade", downgrade(pb.DowngradeRequest.VALIDATE, "x")),
+    ("downgrade on", "Maintenance/Downgrade", downgrade(pb.DowngradeRequest.ENABLE, "3.3")),
+    ("downgrade on, to no version", "Maintenance/Downgrade", downgrade(pb.DowngradeRequest.ENABLE, "x")),
+    ("downgrade off", "Maintenance/Downgrade", downgrade(pb.DowngradeRequest.CANCEL)),
     ("auth status", "Auth/AuthStatus", pb.AuthStatusRequest()),
     ("auth on again", "Auth/AuthEnable", pb.AuthEnableRequest()),
     (
@@ -210,6 +223,11 @@ FIXED_SINCE: Final[dict[str, dict[bytes, tuple[int, str]]]] = {
     "alarm off": NOT_ROOT,
     "lead moved": NOT_ROOT,
     "alarm on": NOT_ROOT,
+    "downgrade looked at": NOT_ROOT,
+    "downgrade looked at, to no version": NOT_ROOT,
+    "downgrade on": NOT_ROOT,
+    "downgrade on, to no version": NOT_ROOT,
+    "downgrade off": NOT_ROOT,
     "renewal": NOT_WRITER,
     "renewal of others": NOT_ROOT,
     "renewal of none": NO_LOG_IN,

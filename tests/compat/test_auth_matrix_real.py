@@ -11,10 +11,22 @@ import pytest
 
 from etcdpy.base.errors import EtcdError
 from etcdpy.pb import rpc_pb2 as pb
-from tests.compat.auth_matrix import CALLERS, CHEAP, FIXED_SINCE, OWN_PEER_URL, ROWS, Row, set_up
+from tests.compat.auth_matrix import (
+    CALLERS,
+    CHEAP,
+    DENIED,
+    FIXED_SINCE,
+    NOT_ROOT,
+    OWN_PEER_URL,
+    ROWS,
+    Row,
+    downgrade,
+    set_up,
+)
 from tests.compat.auth_operations import Player, Step
 from tests.compat.both import Both, path_of, run_on_both
-from tests.reference import RunningEtcd
+from tests.ours import ours_binary
+from tests.reference import RunningEtcd, start_reference_etcd
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +91,72 @@ def assert_alike(seen: Both[Cells]) -> None:
 
 def test_the_matrix(tmp_path: Path) -> None:
     assert_alike(run_on_both(tmp_path, ask_everything, flags=CHEAP))
+
+
+# -- a range as a stream
+
+
+def read_as_stream(player: Player, request: pb.RangeRequest, caller: bytes) -> tuple[int, str, bytes]:
+    """Return code, text and the merged answer, as `Player.play` gives the answer of KV/Range."""
+    stream = player.channel.stream(path_of("KV/RangeStream"), player.metadata(caller))
+    merged = b""
+    try:
+        stream.write(request.SerializeToString())
+        stream.finish_writing()
+        while (message := stream.read(READ_SECONDS)) is not None:
+            merged += pb.RangeStreamResponse.FromString(message).range_response.SerializeToString()
+    except EtcdError as error:
+        return error.code, error.text, b""
+    finally:
+        stream.cancel()
+    return 0, "", merged
+
+
+def test_a_range_is_streamed_to_whom_it_is_told(tmp_path: Path) -> None:
+    """3.5.1 knows no RangeStream: each caller's is compared with the same caller's Range, which the matrix compares."""
+    rows = [row for row in ROWS if row[1] == "KV/Range"]
+    with start_reference_etcd(tmp_path, binary=ours_binary("etcd"), flags=CHEAP) as server:
+        player = Player(server.endpoint)
+        set_up(player)
+        codes: dict[bytes, set[int]] = {}
+        for name, method, request in rows:
+            for caller in CALLERS:
+                told = player.play(Step(caller, method, request))
+                code, text, answer = read_as_stream(player, request, caller)
+                assert (code, text) == (told.code, told.text), (name, caller)
+                assert pb.RangeResponse.FromString(answer) == pb.RangeResponse.FromString(told.answer), (name, caller)
+                codes.setdefault(caller, set()).add(code)
+        player.close()
+    assert codes[b"root"] == {0} and codes[b"reader"] == {0, DENIED[0]}
+    assert 0 not in codes[b""] | codes[b"stranger"] | codes[b"expired"]
+
+
+# -- downgrades that would begin
+
+
+def is_downgrading(server: RunningEtcd) -> bytes:
+    """Ask as another member does."""
+    connection = http.client.HTTPConnection(server.peer_url.partition("://")[2], timeout=READ_SECONDS)
+    connection.request("GET", "/downgrade/enabled")
+    answer = connection.getresponse().read()
+    connection.close()
+    return answer
+
+
+def test_only_root_begins_and_ends_a_downgrade(tmp_path: Path) -> None:
+    """Of ours: 3.5.1 lets everybody, and leaves them without an answer."""
+    enable, cancel = downgrade(pb.DowngradeRequest.ENABLE, "3.4"), downgrade(pb.DowngradeRequest.CANCEL)
+    with start_reference_etcd(tmp_path, binary=ours_binary("etcd"), flags=CHEAP) as server:
+        player = Player(server.endpoint)
+        set_up(player)
+        for request, before, after in ((enable, b"false", b"true"), (cancel, b"true", b"false")):
+            for caller in CALLERS[:-1]:
+                seen = player.play(Step(caller, "Maintenance/Downgrade", request))
+                assert (seen.code, seen.text) == NOT_ROOT[caller], (request, caller)
+                assert is_downgrading(server) == before
+            assert player.play(Step(b"root", "Maintenance/Downgrade", request)).code == 0
+            assert is_downgrading(server) == after
+        player.close()
 
 
 # -- through the gateway: the same answers, for some of the rows
