@@ -34,6 +34,9 @@ Cells = dict[tuple[str, bytes], tuple[int, str]]
 STREAMS: Final = ("Watch/Watch", "Lease/LeaseKeepAlive", "Maintenance/Snapshot", "/v3electionpb.Election/Observe")
 READ_SECONDS: Final = 20.0
 ALLOWED: Final = (0, "")
+# An entry that changes nothing. Before it notes that a change of members is applied, which may be after the answer, the
+# real one drops the next such change, which then times out: another entry has to come between them.
+BETWEEN_CHANGES: Final = Step(b"root", "Lease/LeaseRevoke", pb.LeaseRevokeRequest(ID=9))
 # A stream that ended well, and told nothing.
 NOTHING: Final = (0, "nothing")
 
@@ -55,6 +58,8 @@ def ask(player: Player, server: RunningEtcd, row: Row, caller: bytes) -> tuple[i
     _, method, request = row
     if method in STREAMS:
         return ask_stream(player, method, request, caller)
+    if method.startswith("Cluster/") and caller == b"root":
+        player.play(BETWEEN_CHANGES)
     if isinstance(request, pb.MemberAddRequest):
         assert list(request.peerURLs) == [OWN_PEER_URL]
         request = pb.MemberAddRequest(peerURLs=[server.peer_url], isLearner=request.isLearner)
