@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,42 @@ def test_random_operations_of_several_users(tmp_path: Path, seed: int) -> None:
     assert texts[""] > STEPS_PER_SEED / 3
     for text in ("permission denied", "user name is empty", "invalid auth token", "invalid auth management"):
         assert texts[f"etcdserver: {text}"] > 0, texts
+
+
+# -- --auth-token-ttl
+
+# Each is asked once: asking keeps a token alive.
+IDLE_TOKENS: Final = 400
+POLL_SECONDS: Final = 0.05
+
+
+def test_simple_tokens_end_when_nobody_uses_them(tmp_path: Path) -> None:
+    """One that is used all the time lives on; of many that are not, one after the other is asked until one is void."""
+
+    def ask(player: Player, token: bytes) -> tuple[int, str]:
+        player.tokens[b"reader"] = token
+        return player.play(Step(b"reader", "KV/Range", get(b"a")))[:2]
+
+    def script(server: RunningEtcd) -> list[tuple[int, str]]:
+        player = Player(server.endpoint)
+        set_up(player)
+        tokens = []
+        for _ in range(IDLE_TOKENS):
+            player.log_in(b"reader")
+            tokens.append(player.tokens[b"reader"])
+        used = tokens.pop(0)
+        seen = (0, "")
+        while seen == (0, ""):
+            time.sleep(POLL_SECONDS)
+            assert ask(player, used) == (0, "")
+            assert tokens, "none of them ends"
+            seen = ask(player, tokens.pop(0))
+        answers = [seen, ask(player, used)]
+        player.close()
+        return answers
+
+    both = run_on_both(tmp_path, script, flags=(*CHEAP, "--auth-token-ttl=2"))
+    assert both.ours == both.theirs == [(16, "etcdserver: invalid auth token"), (0, "")]
 
 
 # -- JSON Web Tokens

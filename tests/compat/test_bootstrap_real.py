@@ -119,6 +119,7 @@ REFUSALS: Final = {
     "a url twice": ("m9", "--discovery={client}/v2/keys/dir/url"),
     "no v2 keys": ("m9", "--discovery={client}/version"),
     "no etcd": ("m9", "--discovery={client}/nothing/here"),
+    "a proxy that is none": ("m9", "--discovery={client}/v2/keys/x --discovery-proxy=http://a%zz"),
     "discovery and existing": ("m9", "--discovery={client}/v2/keys/x --initial-cluster-state=existing"),
 }
 KEYS: Final = {

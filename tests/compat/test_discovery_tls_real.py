@@ -187,11 +187,13 @@ def test_a_service_that_nobody_vouches_for_is_not_believed(v2_service: Service, 
 # ---- whole members
 
 
-def start_member(folder: Path, extra: dict[str, str], *flags: str) -> tuple[subprocess.Popen[bytes], Path]:
+def start_member(
+    folder: Path, extra: dict[str, str], *flags: str, binary: Path | None = None
+) -> tuple[subprocess.Popen[bytes], Path]:
     peer, client = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
     log = folder / "member.log"
     command = [
-        str(ours_binary("etcd")),
+        str(binary or ours_binary("etcd")),
         "--name=m",
         f"--data-dir={folder}/m.etcd",
         f"--listen-client-urls={client}",

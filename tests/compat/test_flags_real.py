@@ -72,6 +72,8 @@ SAME: Final[tuple[str, ...]] = (
     "--listen-client-urls ftp://127.0.0.1:1",
     "--listen-client-urls http://127.0.0.1:1/path",
     "--listen-client-urls http://127.0.0.1:1/",
+    "--listen-client-urls http://127.0.0.1:1/%zz",
+    "--listen-client-urls /x%2",
     "--listen-client-urls 127.0.0.1:2379",
     "--listen-client-urls localhost:2379",
     "--listen-client-urls :2379",

@@ -190,10 +190,13 @@ class AsyncClient:
                     raise errors.wait_error(last_error)
                 connection = self._next_connection()
                 try:
-                    await connection.connect()
+                    async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+                        await connection.connect()
                     return connection
                 except EtcdError as error:
                     last_error = error
+                except TimeoutError:
+                    break  # it is too late for any other, too
             await self._pause(retry.reconnect_seconds(rounds), deadline)
             rounds += 1
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -20,6 +21,7 @@ from etcdpy.base.ids import format_id
 from etcdpy.base.log import log_info, log_warn
 from etcdpy.embed.discovery import BAD_ENDPOINT, BAD_SIZE, DUPLICATE_ID, FULL, SIZE_MAX, Backoff, Refused
 from etcdpy.embed.discovery_dial import DiscoveryDialler, proxy_authorization
+from etcdpy.embed.urls import UrlError, parse_url
 from etcdpy.transport.peer_http import HttpAnswer, HttpFailed, fetch
 
 # Upstream's client.DefaultRequestTimeout.
@@ -195,8 +197,17 @@ class V2Discovery:
 
 
 def read_proxy(text: str) -> str:
-    """Return the URL of the proxy that --discovery-proxy names; nothing when it names none."""
-    return text if not text or text.startswith("http") else f"http://{text}"
+    """Return the URL of the proxy that --discovery-proxy names; nothing when it names none. Raise Refused."""
+    if not text:
+        return ""
+    with_scheme = f"http://{text}"
+    try:
+        return text if parse_url(text).scheme.startswith("http") else with_scheme
+    except UrlError as error:
+        with suppress(UrlError):
+            parse_url(with_scheme)
+            return with_scheme
+        raise Refused(f"invalid proxy address {json.dumps(text, ensure_ascii=False)}: {error}") from None
 
 
 def _judge(answer: HttpAnswer) -> HttpAnswer:

@@ -21,6 +21,7 @@ SOCKET_SCHEMES: Final = ("unix", "unixs")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 # Go's shouldEscape in host mode: what may stand in a host name without being escaped.
 _HOST: Final = re.compile(r"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff]*")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
 _PORT: Final = re.compile(r":\d*", re.ASCII)
 
 
@@ -112,12 +113,15 @@ def parse_url(text: str) -> Url:
             return Url(scheme, "", "")  # opaque, as in localhost:2379
         if ":" in rest.partition("/")[0]:
             raise _parse_error(text, "first path segment in URL cannot contain colon")
+        _check_path(text, rest)
         return Url("", "", rest)
     if not rest.startswith("//"):
+        _check_path(text, rest)
         return Url(scheme, "", rest)
     authority, slash, path = rest[2:].partition("/")
     host = authority.rpartition("@")[2]
     _check_host(text, host)
+    _check_path(text, path)
     return Url(scheme, host, slash + path)
 
 
@@ -139,6 +143,12 @@ def _check_host(text: str, host: str) -> None:
     if allowed is None or allowed.end() != len(host):
         bad = host[allowed.end() if allowed else 0]
         raise _parse_error(text, f"invalid character {json.dumps(bad)} in host name")
+
+
+def _check_path(text: str, path: str) -> None:
+    escape = _BAD_ESCAPE.search(path)
+    if escape is not None:
+        raise _parse_error(text, f"invalid URL escape {json.dumps(escape[0], ensure_ascii=False)}")
 
 
 def _parse_error(text: str, reason: str) -> UrlError:

@@ -87,6 +87,12 @@ def test_a_proxy_may_be_named_without_a_scheme(text: str, url: str) -> None:
     assert read_proxy(text) == url
 
 
+@pytest.mark.parametrize("text", ["http://a%zz", "a%zz:1", "a\n"])
+def test_a_proxy_that_nobody_could_find_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="invalid proxy address"):
+        read_proxy(text)
+
+
 def test_a_service_that_cannot_answer_now_is_asked_again() -> None:
     keys = Keys("1", faults=[Page(status=500), Page(status=503), Page("{", 502)])
 
