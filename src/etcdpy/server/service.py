@@ -117,7 +117,9 @@ class Service:
         self._encoder = InternalEncoder()
         self._encode = self._encoder.encode
         self._waiting: dict[int, int] = {}  # request id -> ticket, oldest first
-        self._deadlines: list[tuple[float, int]] = []  # (deadline, newest request id it holds for), oldest first
+        # (when the requests came at the earliest, deadline, newest request id of theirs), oldest first
+        self._deadlines: list[tuple[float, float, int]] = []
+        self._looked_at = loop.time()  # for what waits too long
         self._reads = ReadQueue()
         self._unserved: list[Read] = []  # reads that may be answered, in the next turn
         self._sliced = SlicedReads(
@@ -436,16 +438,17 @@ class Service:
     def expire(self, now: float) -> None:
         """Answer what waits too long; the owner calls this a few times a second."""
         expired: list[tuple[int, Result]] = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, newest = self._deadlines.pop(0)
-            error = self._timeout_error(deadline - self._timeout_seconds)
+        while self._deadlines and self._deadlines[0][1] <= now:
+            began, _, newest = self._deadlines.pop(0)
+            error = self._timeout_error(began)
             late = {known for known in self._waiting if known <= newest}
             never_proposed = self._driver.withdraw(late)
             for request_id in sorted(late):
                 why = NeverProposed() if request_id in never_proposed else error
                 expired.append((self._waiting.pop(request_id), why))
         if self._waiting:
-            self._deadlines.append((now + self._timeout_seconds, next(reversed(self._waiting))))
+            self._deadlines.append((self._looked_at, now + self._timeout_seconds, next(reversed(self._waiting))))
+        self._looked_at = now
         self.proposals_failed += len(expired)
         self._reads.give_up_unanswered(now - READ_RETRY_SECONDS)
         if self._reads.wants_round:

@@ -25,7 +25,7 @@ from etcdpy.pb.raft_values import Entry
 from etcdpy.pb.rpc_pb2 import CompactionRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RangeResponse
 from etcdpy.server.reads import Read
 from etcdpy.server.service import ANSWERED_BYTES_MAX, NOBODY, UNAPPLIED_ENTRIES_MAX, Service
-from etcdpy.server.timeouts import NeverProposed
+from etcdpy.server.timeouts import NeverProposed, TimeoutReasons
 from etcdpy.state.alarm import NOSPACE
 from etcdpy.state.apply import proposal as kinds
 from etcdpy.state.apply.applier import Result
@@ -551,6 +551,31 @@ def test_a_later_request_has_its_own_time(tmp_path: Path) -> None:
             desk.service.expire(now + 12.0)
 
             assert error_of(await desk.answer(second)) is NeverProposed
+
+    run(scenario())
+
+
+def test_a_request_came_when_nobody_was_looking(tmp_path: Path) -> None:
+    """Some time between two looks: the time of the first one counts, for what was lost since may be the reason."""
+
+    class Reasons(TimeoutReasons):
+        def __init__(self) -> None:
+            self.began: list[float] = []
+
+        def find(self, began: float) -> EtcdError:
+            self.began.append(began)
+            return Timeout()
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, elect=False) as desk:
+            desk.service.timeout_reasons = reasons = Reasons()
+            now = desk.spine.loop.time()
+            desk.service.expire(now)
+            desk.put(b"a")
+            desk.service.expire(now + 0.5)
+            desk.service.expire(now + 7.5)
+
+            assert reasons.began == [now]
 
     run(scenario())
 
