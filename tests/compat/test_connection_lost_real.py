@@ -194,7 +194,7 @@ async def run(folder: Path, binary: Path | None) -> tuple[int, str]:
 
 
 def test_a_write_that_was_lost_on_its_way_to_the_leader(tmp_path: Path) -> None:
-    async def both() -> list[tuple[int, str]]:
+    async def both() -> tuple[tuple[int, str], tuple[int, str]]:
         return await asyncio.gather(run(tmp_path / "real", None), run(tmp_path / "ours", ours_binary("etcd")))
 
     theirs, ours = asyncio.run(both())

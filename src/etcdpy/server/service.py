@@ -439,8 +439,8 @@ class Service:
         """Answer what waits too long; the owner calls this a few times a second."""
         expired: list[tuple[int, Result]] = []
         while self._deadlines and self._deadlines[0][1] <= now:
-            began, _, newest = self._deadlines.pop(0)
-            error = self._timeout_error(began)
+            began, deadline, newest = self._deadlines.pop(0)
+            error = self._timeout_error(began, deadline - self._timeout_seconds)
             late = {known for known in self._waiting if known <= newest}
             never_proposed = self._driver.withdraw(late)
             for request_id in sorted(late):
@@ -460,8 +460,8 @@ class Service:
         if expired:
             self._hand_out(expired)
 
-    def _timeout_error(self, began: float) -> EtcdError:
-        return Timeout() if self.timeout_reasons is None else self.timeout_reasons.find(began)
+    def _timeout_error(self, began: float, noticed: float) -> EtcdError:
+        return Timeout() if self.timeout_reasons is None else self.timeout_reasons.find(began, noticed)
 
     @property
     def is_stopped(self) -> bool:

@@ -46,11 +46,16 @@ class TimeoutReasons:
         if leader_id:
             self._elected_at = now
 
-    def find(self, began: float) -> EtcdError:
-        """Return what to tell the client whose request began then."""
+    def find(self, began: float, noticed: float | None = None) -> EtcdError:
+        """Return what to tell the client whose request came between `began` and `noticed`, or just then.
+
+        Nobody looks at the clock for each request. A connection that came back in between is taken for lost, an
+        election in between for over: the leader that it brought was asked.
+        """
+        noticed = began if noticed is None else noticed
         leader_id = self._member.leader_id
         lost_at = self._elected_at - 2 * self._election_timeout_seconds
-        if lost_at < began < self._elected_at:
+        if lost_at < noticed < self._elected_at:
             return TimeoutDueToLeaderFail()
         if not leader_id:
             return Timeout()
