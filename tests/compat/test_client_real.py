@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from etcdpy.base.errors import CANCELED, DEADLINE_EXCEEDED, UNAVAILABLE, Compact
 from etcdpy.client import AsyncClient, Client
 from etcdpy.client.request import compare, put_request, range_request, watch_request
 from etcdpy.pb import rpc_pb2 as rpc
+from tests.ours import ours_binary
 from tests.reference import RunningEtcd, clean_environment, free_port, reference_binary, start_reference_etcd
 
 pytestmark = pytest.mark.slow
@@ -109,6 +111,19 @@ def test_without_any_server_the_deadline_is_kept() -> None:
             client.kv.get(b"k", timeout=0.05)
     assert caught.value.code == DEADLINE_EXCEEDED
     assert "connect: connection refused" in failures[0][1].text
+
+
+def test_a_server_that_says_nothing_costs_the_commands_time_and_not_the_dials() -> None:
+    said = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for program in (str(reference_binary("etcdctl")), str(ours_binary("etcdctl"))):
+            endpoint = f"--endpoints=127.0.0.1:{silent.getsockname()[1]}"
+            command = [program, endpoint, "--dial-timeout=1h", "--command-timeout=300ms", "get", "a"]
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=clean_environment(), timeout=60, check=False
+            )
+            said.append((done.returncode, done.stdout, done.stderr.splitlines()[-1]))
+    assert said[0] == said[1] == (1, "", "Error: context deadline exceeded")
 
 
 def test_no_endpoints_are_refused() -> None:

@@ -105,25 +105,26 @@ class Connection:
             endpoint.address, connect_timeout=dial_seconds, ssl_context=ssl_context if use_tls else None
         )
 
-    def connect(self) -> None:
-        """Connect unless connected; raises EtcdError in the words of Go's dialer."""
+    def connect(self, deadline: float | None) -> None:
+        """Connect unless connected, until `deadline` at the latest; raises EtcdError in the words of Go's dialer."""
         now = time.monotonic()
         if now - self._used_at > IDLE_SECONDS:
             self._notice_loss(now)
         self._used_at = now
         if self.channel.is_connected:
             return
+        seconds = self._dial_seconds if deadline is None else min(self._dial_seconds, max(deadline - now, LOOK_SECONDS))
         try:
-            self.channel.connect()
+            self.channel.connect(seconds)
         except EtcdError as error:
             raise errors.dial_error(self.endpoint.shown, self.endpoint.network, error.__cause__) from error
-        self._wait_settings()
+        self._wait_settings(now + seconds)
 
-    def _wait_settings(self) -> None:
+    def _wait_settings(self, deadline: float) -> None:
         """Wait for the server's first bytes. Before they came nothing says that an HTTP/2 server is there at all, and a
         call that is lost with such a connection would look as if it might have been carried out."""
         try:
-            self.channel.wait_input(time.monotonic() + self._dial_seconds)
+            self.channel.wait_input(deadline)
         except TimeoutError:
             self.channel.close()
         if not self.channel.is_connected:
@@ -258,7 +259,7 @@ class Client:
                     raise errors.wait_error(last_error)
                 connection = self._next_connection()
                 try:
-                    connection.connect()
+                    connection.connect(deadline)
                     return connection
                 except EtcdError as error:
                     last_error = error

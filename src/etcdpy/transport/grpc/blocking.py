@@ -186,14 +186,17 @@ class BlockingChannel:
         self._sock: socket.socket | None = None
         self._session: Session | None = None
 
-    def connect(self) -> None:
-        """Connect now (the first call does it otherwise). Raises EtcdError with code UNAVAILABLE."""
+    def connect(self, timeout: float | None = None) -> None:
+        """Connect now (the first call does it otherwise), within `timeout` seconds, if that is less than the channel's.
+
+        Raises EtcdError with code UNAVAILABLE.
+        """
         if self._session is not None and self._session.alive and not self._session.draining:
             return
         self.close()
         session = Session(self._endpoint)
         try:
-            self._sock = self._open_socket()
+            self._sock = self._open_socket(min(timeout or self._connect_timeout, self._connect_timeout))
             self._session = session
             # A server that wants a certificate and got none may hang up only now.
             session.connection_made(_SocketTransport(self._sock))
@@ -292,13 +295,13 @@ class BlockingChannel:
             raise
         return call
 
-    def _open_socket(self) -> socket.socket:
+    def _open_socket(self, timeout: float) -> socket.socket:
         if self.address.unix_path:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(self._connect_timeout)
+            sock.settimeout(timeout)
             sock.connect(self.address.unix_path)
         else:
-            sock = socket.create_connection((self.address.host, self.address.port), timeout=self._connect_timeout)
+            sock = socket.create_connection((self.address.host, self.address.port), timeout=timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._ssl_context is not None:
             self._ssl_context.set_alpn_protocols(["h2"])
