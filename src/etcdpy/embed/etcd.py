@@ -47,8 +47,9 @@ from etcdpy.transport.mux import Mux
 from etcdpy.transport.peer import PeerServer
 
 # Objects that survive a start live as long as the process: a collection that walks them finds nothing and takes
-# 100 ms per million keys. So they are frozen, and the young generation may grow further before it is looked at.
-GC_THRESHOLDS: Final = (50_000, 50, 100)
+# 100 ms per million keys. So they are frozen. The young generation is what thousands of new streams leave, and its
+# collection holds up everybody: about a microsecond an object.
+GC_THRESHOLDS: Final = (5_000, 500, 100)
 # How long a member lives on that was removed, so that others hear of it from it (upstream's number).
 REMOVED_SECONDS: Final = 1.0
 # How long the last writes may take at a stop before we give up waiting for the disk.

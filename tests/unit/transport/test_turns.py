@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from etcdpy.base.errors import RESOURCE_EXHAUSTED
-from etcdpy.transport.grpc import Call, UnaryMethod
+from etcdpy.transport.grpc import Call, StreamMethod, UnaryMethod
 from etcdpy.transport.http2._nghttp2 import Endpoint, Session, monotonic
 from tests.e2e.attacks.floods import gzip_bombs, half_sent_uploads, huge_lengths, requests
 from tests.unit.transport import wire
@@ -42,10 +44,10 @@ class Turns:
 class Served:
     """A session of a server whose turns are counted, fed by hand."""
 
-    def __init__(self, handler: Callable[[Call], None]) -> None:
+    def __init__(self, method: UnaryMethod | StreamMethod) -> None:
         self.loop = Turns()
         self.wire = Wire()
-        self.session = Session(Endpoint(self.loop, server=True, methods={PATH: UnaryMethod(handler)}, hooks=Hooks()))
+        self.session = Session(Endpoint(self.loop, server=True, methods={PATH: method}, hooks=Hooks()))
         self.session.connection_made(self.wire)
         self.session.data_received(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0))
         self.loop.turn()
@@ -68,7 +70,7 @@ def some(frames: Any, count: int) -> bytes:
 
 def test_calls_of_one_read_wait_for_the_next_turn_when_they_take_long() -> None:
     handled: list[Any] = []
-    served = Served(slow(handled))
+    served = Served(UnaryMethod(slow(handled)))
 
     served.session.data_received(some(requests(PATH, b""), 3))
     for count in (1, 2):
@@ -80,11 +82,13 @@ def test_calls_of_one_read_wait_for_the_next_turn_when_they_take_long() -> None:
 
 def test_a_read_that_was_full_is_the_last_one_of_its_turn() -> None:
     """The loop would read on and on from a socket whose client sends as fast as it can."""
-    served = Served(lambda call: call.respond(b""))
+    served = Served(UnaryMethod(lambda call: call.respond(b"")))
     frames = half_sent_uploads(PATH)
     begin, upload = some(frames, 1000), some(frames, 9)
     served.session.data_received(begin)
-    assert len(begin) < len(upload) and served.wire.reading
+    while not served.wire.reading:
+        served.loop.turn()
+    assert len(begin) < len(upload)
 
     served.session.data_received(upload)
     assert not served.wire.reading
@@ -95,7 +99,7 @@ def test_a_read_that_was_full_is_the_last_one_of_its_turn() -> None:
 
 def test_a_lost_connection_leaves_nothing_for_later() -> None:
     handled: list[Any] = []
-    served = Served(slow(handled))
+    served = Served(UnaryMethod(slow(handled)))
     served.session.data_received(some(requests(PATH, b""), 3))
 
     served.session.connection_lost(None)
@@ -105,9 +109,60 @@ def test_a_lost_connection_leaves_nothing_for_later() -> None:
     assert served.session.open_streams == 0
 
 
+class Deaf:
+    """A streaming call that never reads on, and how it ended."""
+
+    def __init__(self, call: Call, ended: list[Any]) -> None:
+        self.call = call
+        self.ended = ended
+
+    def on_message(self, message: bytes, /) -> None:
+        self.call.pause_reading()
+
+    def on_end(self) -> None:
+        raise AssertionError("reading is paused")
+
+    def on_drain(self) -> None:
+        raise AssertionError("nothing was written")
+
+    def on_close(self, error: int, /) -> None:
+        self.ended.append(self)
+        until = monotonic() + SLOW_SECONDS
+        while monotonic() < until:
+            pass
+
+
+def test_the_calls_of_a_lost_connection_are_told_in_turns_and_let_go() -> None:
+    """Also those that have not read everything; and nothing of them waits for a collection of garbage."""
+    ended: list[Any] = []
+    opened: list[weakref.ref[Deaf]] = []
+
+    def open_deaf(call: Call) -> Deaf:
+        handler = Deaf(call, ended)
+        opened.append(weakref.ref(handler))
+        return handler
+
+    served = Served(StreamMethod(open_deaf))
+    for stream_id in (1, 3, 5):
+        body = wire.data(stream_id, wire.message(b"a"), end=False)
+        served.session.data_received(wire.headers(stream_id, wire.request_fields(PATH)) + body + body)
+    assert len(opened) == 3
+
+    served.session.connection_lost(None)
+    for count in (1, 2, 3):
+        assert len(ended) == count
+        served.loop.turn()
+    gc.disable()
+    try:
+        ended.clear()
+        assert [handler() for handler in opened] == [None, None, None]
+    finally:
+        gc.enable()
+
+
 def test_nothing_is_read_while_very_many_calls_are_handled() -> None:
     handled: list[Call] = []
-    served = Served(handled.append)
+    served = Served(UnaryMethod(handled.append))
     served.session.data_received(some(requests(PATH, b""), 3000))
     for _ in range(1000):
         served.loop.turn()
@@ -186,7 +241,7 @@ def test_answers_that_cannot_be_put_off_end_the_connection_of_whom_nobody_reads(
 
 
 def test_requests_behind_unread_answers_are_bounded() -> None:
-    served = Served(lambda call: call.respond(bytes(20 << 20)))  # its client opens no window for that
+    served = Served(UnaryMethod(lambda call: call.respond(bytes(20 << 20))))  # its client opens no window for that
 
     served.session.data_received(some(requests(PATH, b""), 10_000))
     for _ in range(1000):
@@ -197,7 +252,7 @@ def test_requests_behind_unread_answers_are_bounded() -> None:
 
 def test_refusals_are_offences() -> None:
     for frames, enough in ((huge_lengths(PATH), 600), (gzip_bombs(PATH), 30)):
-        served = Served(lambda call: call.respond(b""))
+        served = Served(UnaryMethod(lambda call: call.respond(b"")))
         served.session.data_received(some(frames, enough))
         for _ in range(1000):
             served.loop.turn()
@@ -206,7 +261,7 @@ def test_refusals_are_offences() -> None:
 
 
 def test_uploads_of_a_connection_that_ends_are_forgotten_at_once() -> None:
-    served = Served(lambda call: call.respond(b""))
+    served = Served(UnaryMethod(lambda call: call.respond(b"")))
     frames = half_sent_uploads(PATH)
     served.session.data_received(some(frames, 200) + some(frames, 800))
     for _ in range(1000):
@@ -229,7 +284,7 @@ def test_uploads_of_a_connection_that_ends_are_forgotten_at_once() -> None:
 def test_a_path_without_a_slash_reaches_no_handler() -> None:
     """CVE-2026-33186: it must not be taken for the method behind it."""
     handled: list[Call] = []
-    served = Served(handled.append)
+    served = Served(UnaryMethod(handled.append))
 
     served.session.data_received(some(requests(PATH[1:], b""), 3))
     served.loop.turn()

@@ -31,7 +31,7 @@ from etcdpy.transport.grpc.call import Call
 MALFORMED_TEXT: Final = "grpc: failed to unmarshal the received message unexpected EOF"
 # How often crowded connections are looked at, and how many calls of one go on at once: about a millisecond of work.
 CROWDED_SECONDS: Final = 0.01
-GO_ON_MAX: Final = 500
+GO_ON_MAX: Final = 100
 
 
 class Scheduler(Protocol):
@@ -74,9 +74,8 @@ class WatchApi:
         self._has_leader = has_leader
         self._permission = permission or AllPermitted()
         self._calls: dict[int, WatchCall] = {}  # by the hub's stream id
-        self._blocked: dict[int, WatchCall] = {}  # those whose requests are not read: full, held, or both
         self._crowds: dict[object, Crowd] = {}  # by connection; Invariant: those with somebody going or held.
-        self._crowded: dict[Crowd, None] = {}  # Invariant: those with somebody held.
+        self._crowded: dict[Crowd, None] = {}  # Invariant: at least those with somebody held.
         self._is_step_due = False
 
     def open(self, call: Call) -> WatchCall:
@@ -88,6 +87,8 @@ class WatchApi:
         stream_id = self._hub.open_stream()
         crowd = self._crowds.setdefault(call.connection, Crowd(call.connection))
         handler = self._calls[stream_id] = WatchCall(self, call, stream_id, crowd, requires_leader=requires_leader)
+        if crowd.held:
+            self._hold(crowd)
         return handler
 
     # -- from the member
@@ -102,9 +103,6 @@ class WatchApi:
         """Send progress notifications that are due; a few times a second."""
         self._hub.raft_term = self._get_term()
         self._hub.tick(now)
-        # The end of a call is told only after the requests that came before it were read.
-        for handler in [blocked for blocked in self._blocked.values() if blocked.call.closed]:
-            self.drained(handler)
         self.flush()
 
     def restored(self) -> None:
@@ -148,17 +146,17 @@ class WatchApi:
 
     def drained(self, handler: WatchCall) -> None:
         handler.is_full = False
-        if handler.stream_id in self._calls and (not handler.is_held or handler.call.closed):
+        if handler.stream_id in self._calls and not handler.is_held:
             self._unblock(handler)
             self.flush()
 
     def closed(self, handler: WatchCall) -> None:
         """The call is over: free its watchers. Comes a second time for a call that we ended."""
         if self._calls.pop(handler.stream_id, None) is not None:
-            self._blocked.pop(handler.stream_id, None)
             self._hub.close_stream(handler.stream_id)
             handler.end()
-            self._forget_if_empty(handler.crowd)
+            if not (handler.crowd.going or handler.crowd.held):
+                del self._crowds[handler.crowd.connection]
 
     def _fail(self, handler: WatchCall, code: int, text: str) -> None:
         self.closed(handler)
@@ -191,11 +189,9 @@ class WatchApi:
 
     def _block(self, handler: WatchCall) -> None:
         self._hub.block(handler.stream_id)
-        self._blocked[handler.stream_id] = handler
         handler.call.pause_reading()
 
     def _unblock(self, handler: WatchCall) -> None:
-        self._blocked.pop(handler.stream_id, None)
         self._hub.unblock(handler.stream_id)
         handler.call.resume_reading()
 
@@ -219,11 +215,6 @@ class WatchApi:
                     self._unblock(handler)
             if not crowd.held:
                 del self._crowded[crowd]
-                self._forget_if_empty(crowd)
         if self._crowded:
             self._loop.call_later(CROWDED_SECONDS, self._let_go_on)
         self.flush()
-
-    def _forget_if_empty(self, crowd: Crowd) -> None:
-        if not (crowd.going or crowd.held):
-            del self._crowds[crowd.connection]

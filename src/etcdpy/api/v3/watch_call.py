@@ -10,7 +10,6 @@ connection crowded, all of them wait, and go on one after the other, in the orde
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from etcdpy.state.watch.response import Item
@@ -32,35 +31,38 @@ class Crowd:
         self.connection = connection
         # Invariant: each call of the connection that is not over stands in exactly one of the two.
         self.going: set[WatchCall] = set()
-        self.held: deque[WatchCall] = deque()  # Those that are over stay until it is their turn.
+        self.held: dict[WatchCall, None] = {}  # in the order in which they came to wait
 
     def hold_all(self) -> list[WatchCall]:
         """The connection is crowded: let all wait; return those that were still going."""
         stopped = sorted(self.going, key=lambda handler: handler.stream_id)
         self.going.clear()
-        self.held += stopped
         for handler in stopped:
             handler.is_held = True
+            self.held[handler] = None
         return stopped
 
     def next_to_go(self) -> WatchCall | None:
         """Return the call whose turn it is to go on, if the connection has room; it is going from now on."""
-        while self.held:
-            handler = self.held[0]
-            if not handler.is_over and handler.call.is_crowded:
-                return None
-            self.held.popleft()
-            if not handler.is_over:
-                handler.is_held = False
-                self.going.add(handler)
-                return handler
+        for handler in self.held:
+            if handler.call.is_crowded:
+                break
+            del self.held[handler]
+            handler.is_held = False
+            self.going.add(handler)
+            return handler
         return None
+
+    def forget(self, handler: WatchCall) -> None:
+        """The call is over."""
+        self.going.discard(handler)
+        self.held.pop(handler, None)
 
 
 class WatchCall:
     """One call of Watch: the transport's StreamHandler."""
 
-    __slots__ = ("call", "stream_id", "requires_leader", "crowd", "is_full", "is_held", "is_over", "_kept", "_api")
+    __slots__ = ("call", "stream_id", "requires_leader", "crowd", "is_full", "is_held", "_kept", "_api")
 
     def __init__(self, api: WatchApi, call: Call, stream_id: int, crowd: Crowd, *, requires_leader: bool) -> None:
         self._api = api
@@ -68,7 +70,7 @@ class WatchCall:
         self.stream_id = stream_id
         self.requires_leader = requires_leader
         self.crowd = crowd
-        self.is_full = self.is_held = self.is_over = False
+        self.is_full = self.is_held = False
         self._kept: list[Item] = []  # Invariant: empty unless is_held.
         crowd.going.add(self)
 
@@ -113,6 +115,5 @@ class WatchCall:
 
     def end(self) -> None:
         """The call is over."""
-        self.is_over = True
-        self.crowd.going.discard(self)
+        self.crowd.forget(self)
         self._kept = []

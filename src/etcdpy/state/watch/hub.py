@@ -67,6 +67,7 @@ class WatchHub:
         self._streams: dict[int, Stream] = {}
         self._next_stream_id = 1
         self._watcher_count = 0
+        self._has_widest_gone = False
         self._future = FutureWatchers()
         self._delivery.revision = source.current_revision
 
@@ -132,7 +133,7 @@ class WatchHub:
                 self._remove(watcher)
         self._progress.forget(stream)
         if len(stream.watchers) >= self._catch_up.widest:
-            self._catch_up.widest = max((len(other.watchers) for other in self._streams.values()), default=1) or 1
+            self._has_widest_gone = True
         stream.watchers = {}
         stream.waiting = []
         self._delivery.drop(stream)
@@ -252,6 +253,10 @@ class WatchHub:
     def tick(self, now: float) -> None:
         """Send the progress notifications that are due."""
         self._progress.tick(now)
+        if self._has_widest_gone:
+            # Not when it goes: ten thousand streams of a connection go at once.
+            self._has_widest_gone = False
+            self._catch_up.widest = max((len(stream.watchers) for stream in self._streams.values()), default=1) or 1
 
     def take_output(self) -> list[tuple[int, list[Item]]]:
         """Return (stream id, what to write, in order) for each stream with something to write."""

@@ -160,4 +160,4 @@ class GrpcServer:
         return deflate(message)
 
     def lost(self, session: Session, error: BaseException | None) -> None:
-        """A connection is gone; its calls have been told."""
+        """A connection is gone; its calls are told of it, in this turn and the next ones."""

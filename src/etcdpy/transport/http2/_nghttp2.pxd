@@ -230,6 +230,7 @@ cdef class Session:
     cdef maybe_dispatch_postponed(self)
     cdef double turn_seconds(self)
     cdef end_turn(self)
+    cdef bint may_go_on_later(self)
     cdef parse(self, bytes data)
     cdef drop_uploads(self)
     cdef take_no_more_than_is_read(self)

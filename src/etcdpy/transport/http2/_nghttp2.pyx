@@ -152,7 +152,7 @@ cdef double IDLE_PING_INTERVAL = 2 * 3600.0
 # do not depend on anything that the client still sends.
 cdef long UNARY_RUNNING_MAX = 2048
 # How long what one connection sends may be parsed, or its calls be handed out, before others have their turn.
-cdef double TURN_SECONDS_MAX = 0.004
+cdef double TURN_SECONDS_MAX = 0.002
 cdef double OFFENDER_TURN_SECONDS_MAX = 0.001
 cdef double OFFENCES_FORGIVEN = 10
 cdef Py_ssize_t PARSED_PIECE_BYTES = 16384

@@ -454,13 +454,21 @@ cdef class Session:
                     else:
                         self.deliver(call, events)
                     done += 1
-                    if monotonic() > until and self.h2 != NULL and self.endpoint.loop is not None:
+                    if monotonic() > until and self.may_go_on_later():
                         self.events = batch[done:] + self.events
                         if self.events:
                             self.end_turn()
                         return
         finally:
             self.dispatching = False
+
+    cdef bint may_go_on_later(self):
+        """The calls of a client that is gone are told of it in turns, too: there may be thousands."""
+        return self.endpoint.loop is not None and (self.h2 != NULL or self.endpoint.server)
+
+    def dispatch_rest(self):
+        """Go on with a connection that is gone, or going."""
+        self.dispatch()
 
     cdef double turn_seconds(self):
         """Who has offended of late has less of everybody's time."""
@@ -470,7 +478,9 @@ cdef class Session:
 
     cdef end_turn(self):
         """Others have waited long enough: go on when they have had their turn."""
-        if not self.turn_is_over and not self.closing:
+        if self.h2 == NULL or self.closing:
+            self.endpoint.loop.call_soon(self.dispatch_rest)
+        elif not self.turn_is_over:
             self.pause_for(&self.turn_is_over)
             self.endpoint.loop.call_soon(self.begin_turn)
 
@@ -558,8 +568,10 @@ cdef class Session:
                 call.close_owed = True
                 return
             call.close_told = True
+            # From here on the two know each other no more: as a cycle they would wait for a rare collection of garbage.
+            handler, call.handler = call.handler, None
             try:
-                call.handler.on_close(call.error)
+                handler.on_close(call.error)
             except Exception as error:
                 self.endpoint.hooks.failed(call, error)
             call.release_slot()

@@ -225,19 +225,6 @@ def test_slow_reader_is_neither_written_to_nor_read_from(server: Server) -> None
     assert values == [b"%d" % number for number in range(20)]
 
 
-def test_slow_reader_that_vanished_is_let_go(server: Server) -> None:
-    """The transport tells of the end only when reading goes on."""
-    call = FakeCall(room=1)
-    handler = server.open(call)
-    handler.on_message(create(key=b"a"))
-    assert not call.is_reading
-    call.closed = True
-    server.api.tick(0.0)
-    assert call.is_reading
-    handler.on_close(8)
-    assert server.hub.stream_count == 0
-
-
 def test_a_crowded_connection_is_told_nothing_and_nobody_on_it_misses_anything(server: Server) -> None:
     first, second, elsewhere = FakeCall(), FakeCall(), FakeCall()
     second.connection = first.connection
@@ -303,11 +290,6 @@ def test_a_crowd_that_vanished_is_let_go(server: Server) -> None:
         call.is_crowded = True
     server.put(b"a")
     assert not any(call.is_reading for call in calls)
-    for call in calls:
-        call.closed = True
-
-    server.api.tick(0.0)
-    assert all(call.is_reading for call in calls)
     for handler in handlers:
         handler.on_close(8)
     server.turns.wait()
