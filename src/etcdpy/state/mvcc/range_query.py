@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from heapq import merge
-from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from etcdpy.base.varint import encode_varint
@@ -40,6 +39,10 @@ _SORT_KEYS: Final[dict[int, Any]] = {
     RangeRequest.MOD: attrgetter("mod_revision"),
     RangeRequest.VALUE: attrgetter("value"),
 }
+
+
+_first: Final = itemgetter(0)
+_second: Final = itemgetter(1)
 
 
 class RangeQuery:
@@ -86,7 +89,7 @@ class RangeQuery:
         """Make the body of the response, in pieces where it is large, yielding between slices."""
         if self.is_filtered:
             kept = []
-            for part in _slices(stored, slice_kvs):
+            for part in _light_slices(stored, slice_kvs):
                 kept += [kv for kv in part if self._passes(KeyValue.FromString(kv))]
                 yield
             stored = kept
@@ -101,7 +104,7 @@ class RangeQuery:
             if joined is not None:
                 return joined
         pieces: list[bytes] = []
-        for part in _slices(stored, slice_kvs):
+        for part in _light_slices(stored, slice_kvs) if self.keys_only else _slices(stored, slice_kvs):
             for some in _encode([without_value(kv) for kv in part] if self.keys_only else part):
                 pieces += some
                 yield
@@ -128,14 +131,14 @@ class RangeQuery:
             return stored
         is_reverse = self.order == _DESCEND
         runs: list[list[tuple[Any, bytes]]] = []
-        for part in _slices(stored, slice_kvs):
+        for part in _light_slices(stored, slice_kvs):
             runs.append(sorted([(by(KeyValue.FromString(kv)), kv) for kv in part], key=_first, reverse=is_reverse))
             yield
         if len(runs) == 1:
             return [kv for _, kv in runs[0]]
         merged: Iterable[tuple[Any, bytes]] = iter(merge(*runs, key=_first, reverse=is_reverse))
         result: list[bytes] = []
-        while part := [kv for _, kv in islice(merged, slice_kvs)]:
+        for part in _light_slices(map(_second, merged), slice_kvs):
             result += part
             yield
         return result
@@ -170,10 +173,20 @@ def _encode(stored: list[bytes]) -> Generator[list[bytes], None, None]:
     yield [*pieces, join_kvs(run)]
 
 
-def _first(pair: tuple[Any, bytes]) -> Any:
-    return pair[0]
-
-
 def _slices(stored: list[bytes], slice_kvs: int) -> Generator[list[bytes], None, None]:
     for start in range(0, len(stored), slice_kvs):
         yield stored[start : start + slice_kvs]
+
+
+def _light_slices(stored: Iterable[bytes], slice_kvs: int) -> Generator[list[bytes], None, None]:
+    """Cut also where values are large, for what is taken apart or compared."""
+    part: list[bytes] = []
+    size = 0
+    for kv in stored:
+        part.append(kv)
+        size += len(kv)
+        if len(part) == slice_kvs or size > SLICE_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

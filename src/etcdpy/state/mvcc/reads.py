@@ -41,20 +41,17 @@ def is_large(store: Store, request: RangeRequest) -> bool:
 def range_if_small(store: Store, request: RangeRequest) -> Answer | None:
     """Answer a range that is not large by its keys at once; None when it turns out to be by its values."""
     current = store.visible_revision
-    revision = find_revision(store, request)
+    revision = begin(store, request)
     if request.count_only:
         count = run_steps(count_steps(store, request, revision, SLICE_KVS))
-        store.counters.ranges += 1
         return Answer(current, encode_tail(count, False))
     query = RangeQuery(request)
     records, count = run_steps(_find_records(store, request, revision, query.fetch_limit, SLICE_KVS))
     stored = read_records(store, records)
-    if len(stored) < len(records):
-        return None
-    content = query.encode_few(stored, count)
+    content = query.encode_few(stored, count) if len(stored) == len(records) else None
     if content is None:
+        store.counters.ranges -= 1  # it is begun anew, and counted then
         return None
-    store.counters.ranges += 1
     return Answer(current, content)
 
 
@@ -79,11 +76,6 @@ def range_steps(store: Store, request: RangeRequest, slice_kvs: int) -> Generato
 def begin(store: Store, request: RangeRequest) -> int:
     """Count a range and return the revision at which it reads. Raise FutureRev or Compacted."""
     store.counters.ranges += 1
-    return find_revision(store, request)
-
-
-def find_revision(store: Store, request: RangeRequest) -> int:
-    """Return the revision at which a range reads. Raise FutureRev or Compacted."""
     current = store.visible_revision
     revision = request.revision
     if revision > current:

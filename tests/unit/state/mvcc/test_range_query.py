@@ -84,3 +84,32 @@ def test_large_values_come_in_pieces_that_copy_little(sizes: list[int], fields: 
         known = {id(kv) for kv in stored}
         assert all(id(piece) in known for piece in content if len(piece) > SLICE_BYTES + APART_BYTES)
         assert query.encode_few(stored, 5) is None
+
+
+@pytest.mark.parametrize("large", [50_000, SLICE_BYTES])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        dict(keys_only=True),
+        dict(min_mod_revision=1),
+        dict(sort_order=DESCEND, sort_target=RangeRequest.VALUE),
+        dict(sort_order=ASCEND, sort_target=RangeRequest.MOD),
+    ],
+)
+def test_large_values_are_taken_apart_a_few_at_a_time(large: int, fields: dict[str, Any]) -> None:
+    kvs = [KeyValue(key=b"%03d" % at, mod_revision=at + 1, value=b"%03d" % at + bytes(large)) for at in range(40)]
+    stored = [kv.SerializeToString() for kv in kvs]
+
+    slices = 0
+    steps = RangeQuery(RangeRequest(key=b"a", **fields)).steps(stored, 40)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            response = RangeResponse.FromString(Answer(1, stop.value).body)
+            break
+        slices += 1
+
+    assert slices >= 40 * large // (SLICE_BYTES + large + 100)
+    expected = kvs[::-1] if fields.get("sort_order") == DESCEND else kvs
+    assert [kv.key for kv in response.kvs] == [kv.key for kv in expected]

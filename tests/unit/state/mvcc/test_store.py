@@ -259,6 +259,10 @@ def test_counters_count(tmp_path: Path) -> None:
         assert (counters.puts, counters.ranges, counters.deletes, counters.txns) == (2, 2, 1, 1)
         assert (store.keys_total, counters.put_bytes > 0) == (1, True)
 
+        with pytest.raises(FutureRev):
+            store.range_if_small(RangeRequest(key=b"a", range_end=b"b", revision=99))
+        assert counters.ranges == 3, "etcd counts those that fail, too"
+
 
 def is_restored_like(store: Store) -> bool:
     other = Store(store.backend)
