@@ -10,6 +10,7 @@ connection crowded, all of them wait, and go on one after the other, in the orde
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from etcdpy.state.watch.response import Item
@@ -31,7 +32,7 @@ class Crowd:
         self.connection = connection
         # Invariant: each call of the connection that is not over stands in exactly one of the two.
         self.going: set[WatchCall] = set()
-        self.held: dict[WatchCall, None] = {}  # in the order in which they came to wait
+        self.held: OrderedDict[WatchCall, None] = OrderedDict()  # who waits longest comes first
 
     def hold_all(self) -> list[WatchCall]:
         """The connection is crowded: let all wait; return those that were still going."""
@@ -44,14 +45,13 @@ class Crowd:
 
     def next_to_go(self) -> WatchCall | None:
         """Return the call whose turn it is to go on, if the connection has room; it is going from now on."""
-        for handler in self.held:
-            if handler.call.is_crowded:
-                break
-            del self.held[handler]
-            handler.is_held = False
-            self.going.add(handler)
-            return handler
-        return None
+        handler = next(iter(self.held), None)
+        if handler is None or handler.call.is_crowded:
+            return None
+        del self.held[handler]
+        handler.is_held = False
+        self.going.add(handler)
+        return handler
 
     def forget(self, handler: WatchCall) -> None:
         """The call is over."""
