@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -300,6 +302,56 @@ def test_a_crowd_that_vanished_is_let_go(server: Server) -> None:
     server.open(again).on_message(create(key=b"a"))
     server.put(b"a")
     assert len(hear(again)) == 2
+
+
+def test_calls_that_came_and_went_on_a_crowded_connection_leave_nothing(server: Server) -> None:
+    """A client that never reads may go on like this for as long as it likes."""
+    stuck = FakeCall()
+    stuck.is_crowded = True
+    handler = server.open(stuck)
+    handler.on_message(create(key=b"a"))
+    assert not stuck.is_reading
+
+    gone = []
+    for _ in range(10):
+        call = FakeCall()
+        call.connection, call.is_crowded = stuck.connection, True
+        gone.append(weakref.ref(call))
+        server.open(call).on_message(create(key=b"a"))
+        server.turns.wait()
+    del call
+    for closed in list(handler.crowd.held):
+        if closed is not handler:
+            closed.on_close(8)
+    del closed
+    gc.collect()
+    assert not any(call() for call in gone)
+
+    handler.on_close(8)
+    again = FakeCall()
+    again.connection = stuck.connection
+    server.open(again).on_message(create(key=b"a"))
+    server.turns.wait()
+    server.put(b"a")
+    assert len(hear(again)) == 2 and not server.turns.later
+
+
+def test_nothing_is_made_for_a_call_that_waits_for_its_end_on_a_crowded_connection(server: Server) -> None:
+    """Its deadline has passed; until its client takes what was written it stays."""
+    call = FakeCall()
+    server.open(call).on_message(create(key=b"a"))
+    call.is_crowded = True
+    server.put(b"a", b"0")
+    call.closed = True
+    for number in range(5):
+        server.api.tick(0.0)
+        server.put(b"a", b"%d" % number)
+        server.turns.wait()
+
+    call.is_crowded = False
+    call.take()
+    server.turns.later.pop()()
+    assert sum(len(response.events) for response in hear(call)) == 1, "what was kept"
 
 
 def test_progress_notifications_come_by_tick(server: Server) -> None:
