@@ -291,7 +291,7 @@ class Service:
                 continue
             result = self._answer_read(read)
             if result is None:
-                size += SLICE_BYTES  # that was read to find out
+                size += SLICE_BYTES  # what was read to find out, at most
             else:
                 answers.append((read.ticket, result))
                 if not isinstance(result, EtcdError):

@@ -1,6 +1,6 @@
 """The header of every v3 answer, spliced from bytes that hardly change (facts 1.4).
 
-An answer from below is (revision, body): the response without its `header` field. Here the field is put in front. It is
+An answer from below is a revision and the response without its `header` field. Here the field is put in front. It is
 field 1, so the result is the very message that Go would encode.
 """
 
