@@ -136,6 +136,9 @@ class LocalCall:
         """There is no connection; a stream's own high mark is all."""
         return False
 
+    def has_room(self, size: int) -> bool:
+        return True
+
     def peer_common_name(self) -> bytes | None:
         """None: a certificate's name is not taken over from a gateway (CVE-2018-16886)."""
         return None

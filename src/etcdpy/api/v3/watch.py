@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 
-from etcdpy.api.v3.watch_call import Crowd, WatchCall
+from etcdpy.api.v3.watch_call import Crowd, WatchCall, size_of
 from etcdpy.base.errors import INTERNAL, NoLeader
 from etcdpy.pb import rpc_pb2
 from etcdpy.state.mvcc.change import Change
@@ -29,8 +29,9 @@ from etcdpy.transport.grpc.call import Call
 
 # What grpc-go says of the commonest defect, a message that ends early.
 MALFORMED_TEXT: Final = "grpc: failed to unmarshal the received message unexpected EOF"
-# How often crowded connections are looked at, and how many calls of one go on at once: about a millisecond of work.
+# How often crowded connections are looked at, how many calls of one are, and how many go on: little work.
 CROWDED_SECONDS: Final = 0.01
+LOOKS_MAX: Final = 1000
 GO_ON_MAX: Final = 100
 
 
@@ -87,8 +88,6 @@ class WatchApi:
         stream_id = self._hub.open_stream()
         crowd = self._crowds.setdefault(call.connection, Crowd(call.connection))
         handler = self._calls[stream_id] = WatchCall(self, call, stream_id, crowd, requires_leader=requires_leader)
-        if crowd.held:
-            self._hold(crowd)
         return handler
 
     # -- from the member
@@ -169,8 +168,9 @@ class WatchApi:
         hub = self._hub
         for stream_id, items in hub.take_output():
             handler = self._calls[stream_id]
-            if not handler.is_held and handler.call.is_crowded:
-                self._hold(handler.crowd)
+            if handler.call.is_crowded and not (handler.is_held or self._may_write(handler, size_of(items))):
+                self._hold(handler)
+                self._hold_crowd(handler.crowd)
             if handler.is_held:
                 handler.keep(items)
                 continue
@@ -195,24 +195,37 @@ class WatchApi:
         self._hub.unblock(handler.stream_id)
         handler.call.resume_reading()
 
-    def _hold(self, crowd: Crowd) -> None:
-        """Nobody on this connection is told anything until some of what waits there was taken."""
-        for handler in crowd.hold_all():
-            self._block(handler)
+    def _may_write(self, handler: WatchCall, size: int = 0) -> bool:
+        return handler.may_write(size, is_level=self._hub.is_level(handler.stream_id))
+
+    def _hold(self, handler: WatchCall) -> None:
+        """Tell this call nothing until some of what waits on its connection was taken."""
+        handler.crowd.hold(handler, is_level=self._hub.is_level(handler.stream_id))
+        self._block(handler)
         if not self._crowded:
             self._loop.call_later(CROWDED_SECONDS, self._let_go_on)
-        self._crowded[crowd] = None
+        self._crowded[handler.crowd] = None
+
+    def _hold_crowd(self, crowd: Crowd) -> None:
+        for handler in sorted(crowd.going, key=lambda handler: handler.stream_id):
+            if not self._may_write(handler):
+                self._hold(handler)
 
     def _let_go_on(self) -> None:
         """Where there is room again, let those go on who were held."""
         for crowd in list(self._crowded):
-            for _ in range(GO_ON_MAX):
-                handler = crowd.next_to_go()
+            self._hold_crowd(crowd)
+            gone_on = 0
+            for _ in range(min(len(crowd.held), LOOKS_MAX)):
+                handler = crowd.look_at_next()
                 if handler is None:
-                    break
+                    continue
                 handler.write_kept()
                 if not handler.is_full:
                     self._unblock(handler)
+                gone_on += 1
+                if gone_on == GO_ON_MAX:
+                    break
             if not crowd.held:
                 del self._crowded[crowd]
         if self._crowded:

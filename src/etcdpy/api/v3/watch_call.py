@@ -5,7 +5,8 @@
     held     too much waits on the connection: what was made already is kept here, until there is room
 
 A client has thousands of streams on a connection, each with a message in memory. So when one of them finds the
-connection crowded, all of them wait, and go on one after the other, in the order in which they came to wait.
+connection crowded, all wait, and go on one after the other when there is room: but those that are read and need no
+history, whose little messages pass.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from etcdpy.transport.grpc.call import Call
 if TYPE_CHECKING:
     from etcdpy.api.v3.watch import WatchApi
 
+# What may be kept for the calls of a connection before none of them is let pass. What several have in common counts for
+# each.
+KEPT_BYTES_MAX: Final = 64 << 20
 # A response from this size on is not copied for each of those who are sent it.
 SHARED_BYTES_MIN: Final = 4096
 
@@ -26,27 +30,27 @@ SHARED_BYTES_MIN: Final = 4096
 class Crowd:
     """The watch calls of one connection."""
 
-    __slots__ = ("connection", "going", "held")
+    __slots__ = ("connection", "going", "held", "kept_bytes")
 
     def __init__(self, connection: object) -> None:
         self.connection = connection
         # Invariant: each call of the connection that is not over stands in exactly one of the two.
         self.going: set[WatchCall] = set()
         self.held: OrderedDict[WatchCall, None] = OrderedDict()  # who waits longest comes first
+        self.kept_bytes = 0  # Invariant: the sum of theirs.
 
-    def hold_all(self) -> list[WatchCall]:
-        """The connection is crowded: let all wait; return those that were still going."""
-        stopped = sorted(self.going, key=lambda handler: handler.stream_id)
-        self.going.clear()
-        for handler in stopped:
-            handler.is_held = True
-            self.held[handler] = None
-        return stopped
+    def hold(self, handler: WatchCall, *, is_level: bool) -> None:
+        """Let `handler` wait."""
+        self.going.remove(handler)
+        self.held[handler] = None
+        handler.is_held = True
+        handler.is_level = is_level
 
-    def next_to_go(self) -> WatchCall | None:
-        """Return the call whose turn it is to go on, if the connection has room; it is going from now on."""
-        handler = next(iter(self.held), None)
-        if handler is None or handler.call.is_crowded:
+    def look_at_next(self) -> WatchCall | None:
+        """Return the call whose turn it is, going from now on; or None, and it waits for its next turn."""
+        handler = next(iter(self.held))
+        if not handler.may_write(handler.kept_bytes, is_level=handler.is_level):
+            self.held.move_to_end(handler)
             return None
         del self.held[handler]
         handler.is_held = False
@@ -62,7 +66,18 @@ class Crowd:
 class WatchCall:
     """One call of Watch: the transport's StreamHandler."""
 
-    __slots__ = ("call", "stream_id", "requires_leader", "crowd", "is_full", "is_held", "_kept", "_api")
+    __slots__ = (
+        "call",
+        "stream_id",
+        "requires_leader",
+        "crowd",
+        "is_full",
+        "is_held",
+        "is_level",
+        "kept_bytes",
+        "_kept",
+        "_api",
+    )
 
     def __init__(self, api: WatchApi, call: Call, stream_id: int, crowd: Crowd, *, requires_leader: bool) -> None:
         self._api = api
@@ -70,8 +85,9 @@ class WatchCall:
         self.stream_id = stream_id
         self.requires_leader = requires_leader
         self.crowd = crowd
-        self.is_full = self.is_held = False
+        self.is_full = self.is_held = self.is_level = False
         self._kept: list[Item] = []  # Invariant: empty unless is_held.
+        self.kept_bytes = 0
         crowd.going.add(self)
 
     def on_message(self, message: bytes, /) -> None:
@@ -88,13 +104,15 @@ class WatchCall:
 
     def keep(self, items: list[Item]) -> None:
         """Have `items` written when there is room on the connection."""
+        size = size_of(items)
         self._kept += items
+        self.kept_bytes += size
+        self.crowd.kept_bytes += size
 
     def write_kept(self) -> None:
         """Write what was kept."""
         if self._kept:
-            items, self._kept = self._kept, []
-            self.write_all(items)
+            self.write_all(self._take_kept())
 
     def write_all(self, items: list[Item]) -> None:
         """Write all items, whatever the call says meanwhile; `is_full` tells whether it takes more."""
@@ -116,4 +134,25 @@ class WatchCall:
     def end(self) -> None:
         """The call is over."""
         self.crowd.forget(self)
-        self._kept = []
+        self._take_kept()
+
+    def may_write(self, size: int, *, is_level: bool) -> bool:
+        """Return whether `size` bytes may be written now. `is_level`: the call is told only what happens now.
+
+        On a crowded connection little ones may, of calls that are read and need no history: streams that stall do
+        not starve them, and what may be kept of messages that turn out large is bounded.
+        """
+        if not self.call.is_crowded:
+            return True
+        return is_level and self.call.has_room(size) and self.crowd.kept_bytes <= KEPT_BYTES_MAX
+
+    def _take_kept(self) -> list[Item]:
+        items, self._kept = self._kept, []
+        self.crowd.kept_bytes -= self.kept_bytes
+        self.kept_bytes = 0
+        return items
+
+
+def size_of(items: list[Item]) -> int:
+    """Return how many bytes the messages of `items` have."""
+    return sum(len(item) if isinstance(item, bytes) else item.message_bytes * len(item.id_fields) for item in items)

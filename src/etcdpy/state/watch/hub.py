@@ -151,6 +151,11 @@ class WatchHub:
         if stream.is_blocked:
             self._catch_up.unblock(stream)
 
+    def is_level(self, stream_id: int) -> bool:
+        """Whether the stream's watchers know all that there is: what comes to it is what happens now."""
+        stream = self._streams[stream_id]
+        return not (stream.is_lagging or stream.unsynced_count)
+
     # -- requests
 
     def create(self, stream_id: int, request: rpc_pb2.WatchCreateRequest) -> None:

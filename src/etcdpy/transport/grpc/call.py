@@ -42,6 +42,12 @@ class Call(Protocol):
     def is_crowded(self) -> bool:
         """More waits on the connection than its client may leave there: make no further answers for it now."""
 
+    def has_room(self, size: int) -> bool:
+        """Return whether `size` bytes may be written: not while the connection is crowded.
+
+        A call with nothing unsent is stopped later than the others: streams that are not read shall not starve it.
+        """
+
     @property
     def deadline(self) -> float | None:
         """The loop time at which the client's patience ends."""

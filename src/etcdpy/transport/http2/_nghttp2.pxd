@@ -151,6 +151,7 @@ cdef class Stream:
     cpdef respond(self, object message)
     cpdef fail(self, int code, str text)
     cpdef start(self)
+    cpdef bint has_room(self, size_t size)
     cpdef bint write(self, object message) except -1
     cpdef finish(self, int code=*, str text=*)
 

@@ -172,6 +172,8 @@ cdef long WINDOW_UPDATES_PER_DATA = 10
 # While the transport is paused: reading stops when this many answers or bytes wait (grpc-go: 100 control items).
 cdef long UNSENT_ANSWERS_MAX = 1000
 cdef size_t UNSENT_BYTES_MAX = 1 << 20
+# A message that a stream without anything unsent may still write on a crowded connection.
+cdef size_t LITTLE_BYTES = 65536
 # Answers of unary calls that one connection may leave unread before it is given up, the last one not counted.
 cdef size_t UNREAD_BYTES_MAX = 48 << 20
 # Header fields that a connection remembers from one call to the next: HPACK remembers as many by default.

@@ -31,6 +31,14 @@ cdef class Stream:
         """More waits for the client on this connection than may: no further answer should be made for it now."""
         return self.session.queued_bytes > self.session.endpoint.queued_bytes_max
 
+    cpdef bint has_room(self, size_t size):
+        """Whether a message of so many bytes may be written. Streams that are not read shall not starve one that is:
+        with nothing of its own unsent a call may write little ones up to twice the bound of the connection."""
+        cdef size_t most = self.session.endpoint.queued_bytes_max
+        if self.session.queued_bytes <= most:
+            return True
+        return self.queued_bytes == 0 and size <= LITTLE_BYTES and self.session.queued_bytes <= 2 * most
+
     @property
     def deadline(self):
         return self.deadline_at if self.deadline_at else None

@@ -24,6 +24,9 @@ class FakeCall:
     def peer_common_name(self) -> bytes | None:
         return None
 
+    def has_room(self, size: int) -> bool:
+        return not self.is_crowded
+
     def put_off(self) -> bool:
         return False
 

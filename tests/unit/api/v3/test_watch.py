@@ -254,6 +254,21 @@ def test_a_crowded_connection_is_told_nothing_and_nobody_on_it_misses_anything(s
         assert told == [(b"a", b"%d" % number) for number in range(20)] + [(b"b", b"")]
 
 
+def test_a_call_that_finds_no_crowd_is_told_though_others_on_its_connection_wait(server: Server) -> None:
+    stalled, healthy = FakeCall(), FakeCall()
+    healthy.connection = stalled.connection
+    for call in (stalled, healthy):
+        server.open(call).on_message(create(key=b"a"))
+        hear(call)
+    stalled.is_crowded = True
+
+    for number in range(5):
+        server.put(b"a", b"%d" % number)
+        server.turns.wait()
+
+    assert len(hear(healthy)) == 5 and not stalled.written
+
+
 def test_calls_of_a_crowded_connection_go_on_one_after_the_other(server: Server) -> None:
     """What one of them writes crowds the connection again."""
     calls = [FakeCall() for _ in range(3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from etcdpy.api.v3.watch_call import SHARED_BYTES_MIN, Crowd, WatchCall
+from etcdpy.api.v3.watch_call import KEPT_BYTES_MAX, SHARED_BYTES_MIN, Crowd, WatchCall
 from etcdpy.state.watch.response import Fanout
 from tests.unit.api.v3.fake_call import FakeCall
 
@@ -39,18 +39,39 @@ def test_large_bodies_are_the_same_object_for_everybody() -> None:
         assert [message[-1] is tail for message in call.given if isinstance(message, list)] == [True, True]
 
 
-def test_those_who_wait_go_on_in_order_as_long_as_there_is_room() -> None:
-    crowd = Crowd(None)
-    first, second, third = (make(crowd, number) for number in (1, 2, 3))
-    assert crowd.hold_all() == [first, second, third]
-    fourth = make(crowd, 4)
-    assert crowd.hold_all() == [fourth], "the others wait already"
-    third.call.is_crowded = True  # type: ignore[misc]
+class Roomy(FakeCall):
+    """A call with nothing unsent on a crowded connection."""
 
-    assert crowd.next_to_go() is first and not first.is_held
-    second.end()
-    assert crowd.next_to_go() is None
-    assert (crowd.going, list(crowd.held)) == ({first}, [third, fourth])
+    def has_room(self, size: int) -> bool:
+        return size < 100
+
+
+def test_those_who_wait_are_looked_at_in_turn() -> None:
+    crowd = Crowd(None)
+    stalled, second, third, free = (make(crowd, number) for number in (1, 2, 3, 4))
+    for handler in (stalled, second, third):
+        crowd.hold(handler, is_level=True)
+    stalled.call.is_crowded = True  # type: ignore[misc]
+
+    assert crowd.look_at_next() is None, "the first one still has to wait, and nobody waits for it"
+    assert crowd.look_at_next() is second and not second.is_held
+    third.end()
+    assert (crowd.going, list(crowd.held)) == ({free, second}, [stalled])
+
+
+def test_little_messages_pass_a_crowd() -> None:
+    crowd = Crowd(None)
+    handler, other = make(crowd, 1, Roomy()), make(crowd, 2)
+    assert handler.may_write(100, is_level=True), "there is none"
+    handler.call.is_crowded = True  # type: ignore[misc]
+
+    assert handler.may_write(99, is_level=True)
+    assert not handler.may_write(100, is_level=True)
+    assert not handler.may_write(99, is_level=False)
+    other.keep([bytes(KEPT_BYTES_MAX + 1)])
+    assert not handler.may_write(99, is_level=True)
+    other.end()
+    assert handler.may_write(99, is_level=True)
 
 
 def test_what_is_kept_is_written_once_and_in_order() -> None:

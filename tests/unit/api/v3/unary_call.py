@@ -46,6 +46,9 @@ class UnaryCall:
     def peer_common_name(self) -> bytes | None:
         return None
 
+    def has_room(self, size: int) -> bool:
+        return True
+
     def put_off(self) -> bool:
         return False
 
