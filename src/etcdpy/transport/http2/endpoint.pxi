@@ -68,7 +68,7 @@ cdef class Endpoint:
                  int32_t stream_window_bytes=32768,           # x 1000 half-sent uploads: 32 MiB
                  int32_t connection_window_bytes=1 << 20,     # never in the way, see the receive budget
                  size_t reserve_bytes_max=16 << 20,           # at least 8 of the largest messages at once
-                 size_t held_bytes_max=36 << 20,              # of the 64 MiB that one attacker may cost
+                 size_t held_bytes_max=30 << 20,              # of the 64 MiB that one attacker may cost
                  size_t pending_bytes_max=32 << 20,
                  size_t queued_bytes_max=16 << 20,            # and the answer on top that exceeds it
                  uint32_t streams_max=16384,                  # open streams and unfinished handlers: about 1 KiB each
