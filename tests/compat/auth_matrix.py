@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from etcdpy.client.request import operation
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as election
 from etcdpy.pb import v3lock_pb2 as lock
@@ -41,18 +42,8 @@ def delete(key: bytes, range_end: bytes = b"", **fields: Any) -> pb.DeleteRangeR
     return pb.DeleteRangeRequest(key=key, range_end=range_end, **fields)
 
 
-def op(request: Any) -> pb.RequestOp:
-    if isinstance(request, pb.PutRequest):
-        return pb.RequestOp(request_put=request)
-    if isinstance(request, pb.RangeRequest):
-        return pb.RequestOp(request_range=request)
-    if isinstance(request, pb.DeleteRangeRequest):
-        return pb.RequestOp(request_delete_range=request)
-    return pb.RequestOp(request_txn=request.SerializeToString())
-
-
 def txn(*success: Any, failure: tuple[Any, ...] = (), compare: tuple[pb.Compare, ...] = ()) -> pb.TxnRequest:
-    return pb.TxnRequest(compare=compare, success=map(op, success), failure=map(op, failure))
+    return pb.TxnRequest(compare=compare, success=map(operation, success), failure=map(operation, failure))
 
 
 def alarm(action: pb.AlarmRequest.AlarmAction.ValueType) -> pb.AlarmRequest:

@@ -11,29 +11,30 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
-from tests.certificates import Authority
-from tests.compat.test_discovery_tls_real import SECONDS_MAX, Service, running_proxy, start_member, wait_for
-from tests.compat.test_tls_real import SecureEtcd
+from tests.compat.test_discovery_tls_real import (
+    READY,
+    SECONDS_MAX,
+    Service,
+    run_member_until,
+    running_proxy,
+    running_service,
+    start_member,
+    wait_for,
+)
 from tests.ours import ours_binary
 from tests.reference import reference_binary
 
 pytestmark = pytest.mark.slow
 
-READY: Final = "ready to serve client requests"
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A real one with TLS, and nothing else to ask of its clients."""
-    folder = tmp_path_factory.mktemp("service")
-    authority = Authority(folder, "ca")
-    pair = authority.issue("server")
-    with SecureEtcd(folder, "real", [*pair.flags(), "--enable-v2"]) as etcd:
-        yield Service(etcd, authority, pair)
+    with running_service(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 def said(log: Path, message: str) -> list[dict[str, Any]]:
@@ -52,7 +53,8 @@ def said(log: Path, message: str) -> list[dict[str, Any]]:
 )
 def test_how_long_a_silent_service_is_waited_for(tmp_path: Path, dial: str, request_: str, is_dial_first: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken by the kernel, and TLS never begins
-        process, log = start_member(
+        log = run_member_until(
+            "retry connecting to discovery service",
             tmp_path,
             {},
             f"--discovery-endpoints=https://127.0.0.1:{silent.getsockname()[1]}",
@@ -60,11 +62,6 @@ def test_how_long_a_silent_service_is_waited_for(tmp_path: Path, dial: str, requ
             f"--discovery-dial-timeout={dial}",
             f"--discovery-request-timeout={request_}",
         )
-        try:
-            wait_for(log, "retry connecting to discovery service", process)
-        finally:
-            process.kill()
-            process.wait()
     error = said(log, "retrying of unary invoker failed")[0]["error"]
     assert ("i/o timeout" in error) == is_dial_first, error
     assert is_dial_first or error == "context deadline exceeded"
@@ -75,35 +72,27 @@ def test_how_long_a_silent_service_is_waited_for(tmp_path: Path, dial: str, requ
 
 def test_insecure_transport_is_turned_off(service: Service, tmp_path: Path) -> None:
     service.ctl("put", "/_etcd/registry/secure/_config/size", "1")
-    process, log = start_member(
+    run_member_until(
+        READY,
         tmp_path,
         {"SSL_CERT_FILE": str(service.authority.cert)},
         f"--discovery-endpoints=127.0.0.1:{service.etcd.port}",
         "--discovery-token=secure",
         "--discovery-insecure-transport=false",
     )
-    try:
-        wait_for(log, READY, process)
-    finally:
-        process.terminate()
-        process.wait(SECONDS_MAX)
     assert "m=http://127.0.0.1:" in service.ctl("get", "--prefix", "/_etcd/registry/secure/members/")
 
 
 def test_insecure_transport_is_not_understood_by_a_service_with_tls(service: Service, tmp_path: Path) -> None:
     service.ctl("put", "/_etcd/registry/insecure/_config/size", "1")
-    process, log = start_member(
+    run_member_until(
+        "retry connecting to discovery service",
         tmp_path,
         {"SSL_CERT_FILE": str(service.authority.cert)},
         f"--discovery-endpoints=127.0.0.1:{service.etcd.port}",
         "--discovery-token=insecure",
         "--discovery-request-timeout=200ms",
     )
-    try:
-        wait_for(log, "retry connecting to discovery service", process)
-    finally:
-        process.kill()
-        process.wait()
     assert service.ctl("get", "--prefix", "/_etcd/registry/insecure/members/") == ""
 
 

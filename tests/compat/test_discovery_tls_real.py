@@ -25,6 +25,7 @@ from tests.reference import clean_environment, free_port, reference_binary
 
 SECONDS_MAX = 30.0
 SERVICES = ("ours", "real")
+READY = "ready to serve client requests"
 
 
 class Service:
@@ -59,13 +60,19 @@ class Service:
         return [node["value"] for node in nodes]
 
 
-@pytest.fixture(scope="module")
-def v2_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("v2")
+@contextmanager
+def running_service(folder: Path) -> Iterator[Service]:
+    """A real one with TLS, and nothing else to ask of its clients."""
     authority = Authority(folder, "ca")
     pair = authority.issue("server")
     with SecureEtcd(folder, "real", [*pair.flags(), "--enable-v2"]) as etcd:
         yield Service(etcd, authority, pair)
+
+
+@pytest.fixture(scope="module")
+def v2_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("v2")) as service:
+        yield service
 
 
 @pytest.fixture(scope="module", params=SERVICES)
@@ -174,12 +181,7 @@ def test_v2_keys_by_https(v2_service: Service, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_service_that_nobody_vouches_for_is_not_believed(v2_service: Service, tmp_path: Path) -> None:
     url = v2_service.make_v2_token("not-believed")
-    process, log = start_member(tmp_path, {}, f"--discovery={url}")
-    try:
-        wait_for(log, "failed to get from discovery server", process)
-    finally:
-        process.kill()
-        process.wait()
+    log = run_member_until("failed to get from discovery server", tmp_path, {}, f"--discovery={url}")
     assert "certificate" in log.read_text()
     assert v2_service.v2_registrations(url) == []
 
@@ -206,6 +208,17 @@ def start_member(
         return subprocess.Popen(command, stdout=file, stderr=file, env=clean_environment(extra)), log
 
 
+def run_member_until(text: str, folder: Path, extra: dict[str, str], *flags: str) -> Path:
+    """Run a member of ours until it says `text`, and return its log. One that is ready ends when it is asked to."""
+    process, log = start_member(folder, extra, *flags)
+    try:
+        wait_for(log, text, process)
+    finally:
+        process.terminate() if text == READY else process.kill()
+        process.wait(SECONDS_MAX)
+    return log
+
+
 def wait_for(log: Path, text: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(int(SECONDS_MAX / 0.05)):
         if text in log.read_text():
@@ -218,12 +231,7 @@ def wait_for(log: Path, text: str, process: subprocess.Popen[bytes]) -> None:
 
 def test_a_member_founds_its_cluster_through_v2_keys(v2_service: Service, tmp_path: Path) -> None:
     url = v2_service.make_v2_token("whole")
-    process, log = start_member(tmp_path, {"SSL_CERT_FILE": str(v2_service.authority.cert)}, f"--discovery={url}")
-    try:
-        wait_for(log, "ready to serve client requests", process)
-    finally:
-        process.terminate()
-        process.wait(SECONDS_MAX)
+    run_member_until(READY, tmp_path, {"SSL_CERT_FILE": str(v2_service.authority.cert)}, f"--discovery={url}")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,8 @@ def test_a_member_founds_its_cluster_through_v3_keys(
         if trust == "cacert"
         else "--discovery-insecure-skip-tls-verify=true"
     )
-    process, log = start_member(
+    run_member_until(
+        READY,
         tmp_path,
         {},
         f"--discovery-endpoints={v3_service.url}",
@@ -251,11 +260,6 @@ def test_a_member_founds_its_cluster_through_v3_keys(
         trusting,
         *user,
     )
-    try:
-        wait_for(log, "ready to serve client requests", process)
-    finally:
-        process.terminate()
-        process.wait(SECONDS_MAX)
     assert "m=http://127.0.0.1:" in v3_service.ctl(
         "get", "--prefix", f"/_etcd/registry/{token}/members/", user="root:secret"
     )
@@ -279,14 +283,14 @@ def test_who_lacks_something_waits(v3_service: Service, tmp_path: Path, missing:
         "user": ["--discovery-user=root:secret"],
     }
     given = [flag for name, those in flags.items() if name != missing for flag in those]
-    process, log = start_member(
-        tmp_path, {}, f"--discovery-endpoints={v3_service.url}", f"--discovery-token={token}", *given
+    log = run_member_until(
+        "retry connecting to discovery service",
+        tmp_path,
+        {},
+        f"--discovery-endpoints={v3_service.url}",
+        f"--discovery-token={token}",
+        *given,
     )
-    try:
-        wait_for(log, "retry connecting to discovery service", process)
-    finally:
-        process.kill()
-        process.wait()
     assert text in log.read_text()
 
 

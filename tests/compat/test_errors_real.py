@@ -21,6 +21,7 @@ from etcdpy.base.errors import (
     RESOURCE_EXHAUSTED,
     EtcdError,
 )
+from etcdpy.client.request import operation
 from etcdpy.pb import rpc_pb2 as pb
 from tests.compat.both import Both, Client, path_of, run_on_both
 from tests.ours import ours_binary
@@ -49,15 +50,7 @@ def put(key: bytes = b"k", **fields: Any) -> pb.PutRequest:
 
 
 def op(request: Any = None) -> pb.RequestOp:
-    if isinstance(request, pb.PutRequest):
-        return pb.RequestOp(request_put=request)
-    if isinstance(request, pb.RangeRequest):
-        return pb.RequestOp(request_range=request)
-    if isinstance(request, pb.DeleteRangeRequest):
-        return pb.RequestOp(request_delete_range=request)
-    if isinstance(request, pb.TxnRequest):
-        return pb.RequestOp(request_txn=request.SerializeToString())
-    return pb.RequestOp()
+    return operation(request) if request is not None else pb.RequestOp()
 
 
 def txn(*success: Any, failure: tuple[Any, ...] = (), compare: tuple[pb.Compare, ...] = ()) -> pb.TxnRequest:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from etcdpy.base.errors import EtcdError, PermissionDenied, UserEmpty
+from etcdpy.client.request import operation
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission, Role, User
 from etcdpy.state.apply import proposal as kinds
@@ -47,13 +48,7 @@ def refused(machine: Machine, kind: int, request: Any, caller: Caller = USER) ->
 
 
 def op(request: Any) -> pb.RequestOp:
-    if isinstance(request, pb.PutRequest):
-        return pb.RequestOp(request_put=request)
-    if isinstance(request, pb.RangeRequest):
-        return pb.RequestOp(request_range=request)
-    if isinstance(request, pb.DeleteRangeRequest):
-        return pb.RequestOp(request_delete_range=request)
-    return pb.RequestOp(request_txn=request.SerializeToString()) if request is not None else pb.RequestOp()
+    return operation(request) if request is not None else pb.RequestOp()
 
 
 def txn(request: Any, **fields: Any) -> pb.TxnRequest:
